@@ -1,0 +1,58 @@
+/** Git objects and refs as the rest of the program sees them. Object ids are 40 lower-case hex digits (SHA-1). */
+
+export type ObjectType = 'blob' | 'tree' | 'commit';
+
+/** The modes git knows: file, executable, symbolic link, directory, submodule. */
+export type EntryMode = '100644' | '100755' | '120000' | '040000' | '160000';
+
+export interface TreeEntry {
+  readonly mode: EntryMode;
+  /** The name within its folder, without slashes. */
+  readonly name: string;
+  readonly id: string;
+}
+
+export interface CommitInfo {
+  readonly id: string;
+  readonly tree: string;
+  readonly parents: readonly string[];
+  readonly message: string;
+  readonly author: Signature;
+}
+
+export interface Signature {
+  readonly name: string;
+  readonly email: string;
+  /** Seconds since 1970, UTC. */
+  readonly timestamp: number;
+}
+
+export interface NewObject {
+  readonly id: string;
+  readonly type: ObjectType;
+  readonly content: Uint8Array;
+}
+
+/** Reads objects; one instance a process and repository, since it caches. Missing objects throw `ObjectMissing`. */
+export interface ObjectReader {
+  readCommit(id: string): Promise<CommitInfo>;
+  readTree(id: string): Promise<readonly TreeEntry[]>;
+  readBlob(id: string): Promise<Uint8Array>;
+}
+
+/**
+ * A branch that commits are added to: a ref of a local repository, or one of a remote with a local copy.
+ * Both give compare-and-swap: `advance` fails with `RefMoved` (class transient) when the branch is no longer at `from`.
+ */
+export interface Branch extends ObjectReader {
+  readonly name: string;
+  /** The newest commit's id as the remote (or the local ref) has it now, with its objects readable; null: no branch yet. */
+  refresh(signal: AbortSignal): Promise<string | null>;
+  /**
+   * Makes `objects` durable and moves the branch from `from` (null: create it) to `to`. Resolves once the remote
+   * has accepted it. After an answer that was lost it finds out whether the move took place before it throws.
+   */
+  advance(from: string | null, to: string, objects: readonly NewObject[], signal: AbortSignal): Promise<void>;
+  /** The history of a branch from `head` back, newest first. */
+  log(head: string, limit: number): Promise<readonly CommitInfo[]>;
+}

@@ -1,0 +1,64 @@
+import type { InvalidManifests, JobStatus, ManifestProblem, Outcome } from '../schemas/index.ts';
+
+/** The ledger as one commit of its branch holds it. */
+export interface LedgerView {
+  /** The commit; null while the branch does not exist. */
+  readonly head: string | null;
+  /** By job name; also those of removed jobs. */
+  readonly statuses: ReadonlyMap<string, JobStatus>;
+  readonly invalid: InvalidManifests['items'];
+  /** What the last commit run of a job executed, as the digest covers it; undefined if there was none. */
+  spec(job: string): Promise<Readonly<Record<string, unknown>> | undefined>;
+  outcome(job: string, run: number): Promise<Outcome | undefined>;
+  /** The numbers of the runs in the tree, ascending. */
+  runs(job: string): Promise<readonly number[]>;
+  /** A file by its path on the ledger, such as `jobs/a3/nightly-report/12.log`. */
+  read(path: string): Promise<Uint8Array | undefined>;
+}
+
+/** A finished run on its way into the ledger. */
+export interface FinishedRun {
+  readonly outcome: Outcome;
+  /** Redacted logs, by path on the ledger. */
+  readonly logs: ReadonlyMap<string, Uint8Array>;
+  /** How many runs, and for how many milliseconds, stay in the tree; the last one always does. */
+  readonly keep: { readonly runs: number; readonly forMs: number };
+}
+
+/**
+ * What is newly known about a job. Facts, not files: a status is derived from the status on the head and the facts,
+ * anew each time a push is re-applied.
+ */
+export interface JobFacts {
+  readonly job: string;
+  /** When this became known: RFC 3339, UTC. Becomes lastTransitionTime of conditions that change. */
+  readonly at: string;
+  readonly manifest?: {
+    readonly state: 'valid' | 'invalid' | 'suspended' | 'removed';
+    readonly path?: string;
+    readonly revision: string;
+    readonly problems?: readonly ManifestProblem[];
+  };
+  /** The run that is queued or running now; null: none. */
+  readonly active?: { readonly run: number; readonly phase: 'Queued' | 'Running'; readonly waiting?: string } | null;
+  /** A commit run started with this digest, which covers this spec. */
+  readonly commit?: { readonly digest: string; readonly spec: Readonly<Record<string, unknown>> };
+  readonly finished?: FinishedRun;
+}
+
+export interface LedgerChange {
+  readonly facts: readonly JobFacts[];
+  /** The whole list as it is now; absent: unchanged. */
+  readonly invalid?: readonly ManifestProblem[];
+}
+
+export interface Ledger {
+  readonly branch: string;
+  /** The newest state; cheap when nothing changed since the last call. */
+  read(signal: AbortSignal): Promise<LedgerView>;
+  /**
+   * Commits and pushes; resolves once the remote has it. Calls that come while a push is under way go together into the next
+   * commit. Resolves to the commit that holds it, or null if it changed nothing and so no commit was made.
+   */
+  write(change: LedgerChange, signal: AbortSignal): Promise<string | null>;
+}

@@ -1,0 +1,116 @@
+import type { Job, Reason, Trigger } from '../schemas/index.ts';
+
+/** What identifies a run within a source. */
+export interface RunKey {
+  readonly job: string;
+  readonly run: number;
+}
+
+/**
+ * A run as it was planned. It is stored with the claim, so that whoever finds the run can finish and record it
+ * without the manifest, which may have changed or gone by then.
+ */
+export interface RunRecord extends RunKey {
+  readonly trigger: Trigger;
+  readonly revision: string;
+  /** The manifest's file, from the root of the repository. */
+  readonly path: string;
+  readonly digest: string;
+  /** The manifest's spec as written, parameters replaced by this run's. */
+  readonly spec: Job['spec'];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly params: Readonly<Record<string, string>>;
+  /** Arguments after `--` on the command line: appended to the last step's command. */
+  readonly args: readonly string[];
+  readonly requestedBy?: string;
+  readonly chain: string;
+  /** RFC 3339, UTC. */
+  readonly queued: string;
+}
+
+/** A file that the run mounts, with its content resolved. */
+export interface RunFile {
+  /** Below the run's files folder, or absolute. */
+  readonly path: string;
+  readonly mode: number;
+  readonly content: Uint8Array;
+}
+
+/** How an attempt ended, as it was seen: facts only. src/outcome judges them. */
+export type AttemptEnding =
+  | { readonly kind: 'exited'; readonly step: string; readonly exitCode: number }
+  | { readonly kind: 'signalled'; readonly step: string; readonly signal: string }
+  | { readonly kind: 'timeout'; readonly timeout: 'run' | 'step'; readonly step: string; readonly exitCode: number | null; readonly limit: string }
+  | { readonly kind: 'startError'; readonly step: string; readonly message: string }
+  | { readonly kind: 'secretMissing'; readonly message: string }
+  | { readonly kind: 'cancelled'; readonly reason: Reason; readonly step: string | null }
+  | { readonly kind: 'lost'; readonly message: string };
+
+/** What the output of an attempt amounted to, after redaction. */
+export interface AttemptOutput {
+  /** The log as it goes to the ledger: redacted and bounded. */
+  readonly log: Uint8Array;
+  readonly complete: boolean;
+  readonly vars: Readonly<Record<string, string>>;
+  readonly annotations: readonly { level: 'warning' | 'error'; file?: string; line?: number; message: string }[];
+  readonly warnings: readonly string[];
+}
+
+export interface AttemptState {
+  readonly task: string;
+  readonly number: number;
+  readonly started: string | null;
+  readonly finished: string | null;
+  /** The pod or process it ran as, and where. */
+  readonly pod?: string;
+  readonly node?: string;
+  /** Null while it runs. */
+  readonly ending: AttemptEnding | null;
+  /** Null while it runs. */
+  readonly output: AttemptOutput | null;
+}
+
+/** A run that has been claimed and is not released yet. */
+export interface LiveRun {
+  readonly record: RunRecord;
+  readonly phase: 'queued' | 'running' | 'ended';
+  readonly attempts: readonly AttemptState[];
+}
+
+/** One line of a run's output as it passes by, after redaction; for whoever shows it live. */
+export interface OutputLine {
+  readonly key: RunKey;
+  readonly at: string;
+  readonly step: string;
+  readonly stream: 'stdout' | 'stderr';
+  readonly text: string;
+}
+
+/** What a runner tells while it works; none of it is needed for correctness. */
+export interface RunnerEvents {
+  /** Something about this run changed: look at it again. */
+  changed(key: RunKey): void;
+  output(line: OutputLine): void;
+}
+
+/** A way to run: local processes, or pods of a cluster. */
+export interface Runner {
+  readonly kind: 'process' | 'kubernetes';
+  /** Fields of the spec that this runner can't honour and so refuses the job, as `spec.services`; empty when it runs. */
+  refuses(spec: Job['spec']): readonly string[];
+  /** Fields that mean nothing to this runner and are passed over, as `spec.image`. */
+  ignores(spec: Job['spec']): readonly string[];
+  /** Every run that is claimed and not released, found afresh from what is durable; those whose executor died are `ended` as `lost`. */
+  list(signal: AbortSignal): Promise<readonly LiveRun[]>;
+  /**
+   * Claims the run and starts it, create-only. `exists`: that number is claimed already (by an earlier pass or
+   * another process); nothing was started.
+   */
+  start(record: RunRecord, files: readonly RunFile[], signal: AbortSignal): Promise<'started' | 'exists'>;
+  /** Asks a running run to end (TERM, grace, KILL); its ending is then `cancelled` with this reason. */
+  cancel(key: RunKey, reason: Reason): Promise<void>;
+  /** Forgets runs whose outcome is in the ledger, or that need none. */
+  release(keys: readonly RunKey[], signal: AbortSignal): Promise<void>;
+  /** Ends whatever this process still executes and waits for it, within the grace. */
+  close(reason: Reason): Promise<void>;
+}

@@ -1,0 +1,43 @@
+import type { EntryMode } from '../git/port.ts';
+
+export interface SourceFile {
+  /** Path from the root of the repository, with forward slashes. */
+  readonly path: string;
+  /** The git blob id of the content. */
+  readonly id: string;
+  readonly mode: EntryMode;
+}
+
+/** A source at one revision; nothing of it changes while it is held. */
+export interface Snapshot {
+  /** A commit's SHA, `<sha>+dirty` for a working tree that differs from it, or `none` without a repository. */
+  readonly revision: string;
+  /** The YAML files below the source's path that may hold manifests, by path; what is ignored is left out. */
+  readonly manifests: readonly SourceFile[];
+  /** The file at a path from the root of the repository; undefined when there is none. */
+  find(path: string): Promise<SourceFile | undefined>;
+  /** The files that match any of the globs (from the root of the repository), by path. */
+  match(globs: readonly string[]): Promise<readonly SourceFile[]>;
+  /**
+   * A file's bytes. Throws CodedError `SymlinkLeaves` (a symbolic link out of the tree, or a loop of them),
+   * `FileMissing`, `FileTooLarge` (over 64 MiB).
+   */
+  read(file: SourceFile): Promise<Uint8Array>;
+}
+
+export interface SourceDescription {
+  /** A directory, or a URL without credentials. */
+  readonly location: string;
+  readonly branch?: string;
+  /** The folder within the repository, `.` for all of it. */
+  readonly path: string;
+}
+
+/** A repository, branch and path that holds manifests. */
+export interface Source {
+  readonly description: SourceDescription;
+  /** The newest revision. Throws when it can't be had; the caller then goes on with the last good one. */
+  fetch(signal: AbortSignal): Promise<Snapshot>;
+  /** Calls `changed` whenever a fetch may bring something new, until the signal aborts. */
+  watch(changed: () => void, signal: AbortSignal): Promise<void>;
+}
