@@ -51,3 +51,8 @@ export function isCoded(error: unknown, code?: string): error is CodedError {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** A thrown value as a coded error: itself if it is one, else what `make` makes of its message. */
+export function asCoded(error: unknown, make: (message: string) => CodedError): CodedError {
+  return isCoded(error) ? error : make(messageOf(error));
+}

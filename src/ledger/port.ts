@@ -61,4 +61,11 @@ export interface Ledger {
    * commit. Resolves to the commit that holds it, or null if it changed nothing and so no commit was made.
    */
   write(change: LedgerChange, signal: AbortSignal): Promise<string | null>;
+  /**
+   * Brings the README up to date now, if runs have ended since it was written last. A command calls it at its end; a
+   * process that goes on need not, as the README follows by itself. Resolves like `write`.
+   */
+  flush(signal: AbortSignal): Promise<string | null>;
+  /** Writes what is only written now and then (the README) if it is not up to date. Call it when runs have stopped ending. */
+  flush(signal: AbortSignal): Promise<void>;
 }

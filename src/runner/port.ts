@@ -16,6 +16,8 @@ export interface RunRecord extends RunKey {
   /** The manifest's file, from the root of the repository. */
   readonly path: string;
   readonly digest: string;
+  /** What the digest covers; kept on the ledger so that a later plan can say which fields changed. */
+  readonly covered: Readonly<Record<string, unknown>>;
   /** The manifest's spec as written, parameters replaced by this run's. */
   readonly spec: Job['spec'];
   readonly labels: Readonly<Record<string, string>>;
@@ -40,7 +42,13 @@ export interface RunFile {
 export type AttemptEnding =
   | { readonly kind: 'exited'; readonly step: string; readonly exitCode: number }
   | { readonly kind: 'signalled'; readonly step: string; readonly signal: string }
-  | { readonly kind: 'timeout'; readonly timeout: 'run' | 'step'; readonly step: string; readonly exitCode: number | null; readonly limit: string }
+  | {
+      readonly kind: 'timeout';
+      readonly timeout: 'run' | 'step';
+      readonly step: string;
+      readonly exitCode: number | null;
+      readonly limit: string;
+    }
   | { readonly kind: 'startError'; readonly step: string; readonly message: string }
   | { readonly kind: 'secretMissing'; readonly message: string }
   | { readonly kind: 'cancelled'; readonly reason: Reason; readonly step: string | null }
@@ -74,6 +82,11 @@ export interface AttemptState {
 export interface LiveRun {
   readonly record: RunRecord;
   readonly phase: 'queued' | 'running' | 'ended';
+  /**
+   * Whether its end is this process's to record: false while another live process executes it, or has executed it and
+   * is about to record it.
+   */
+  readonly mine: boolean;
   readonly attempts: readonly AttemptState[];
 }
 

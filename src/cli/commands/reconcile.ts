@@ -1,0 +1,125 @@
+import { Option, type Command } from 'commander';
+import { usageError } from '../../errors.ts';
+import type { Observation, SettleOptions } from '../../reconciler/ports.ts';
+import type { SettleReport } from '../../reconciler/reconciler.ts';
+import type { Outcome, PlannedAction, RunnerKind } from '../../schemas/index.ts';
+import { openWorkshop, type Workshop } from '../compose.ts';
+import { EXIT, exitCodeOf, isWell } from '../exit.ts';
+import { createLogger } from '../logger.ts';
+import {
+  type CommonOptions,
+  type RepositoryOptions,
+  withLogOptions,
+  withOutput,
+  withRepositoryOptions,
+  withRunnerOptions,
+  type RunnerOptions,
+} from '../options.ts';
+import { planOf, planText } from '../plan-text.ts';
+import { createProgress } from '../progress.ts';
+import { print } from '../print.ts';
+import type { Context } from '../program.ts';
+import { stopSignals } from '../signals.ts';
+import { humanDuration, paintFor, widthOf } from '../terminal.ts';
+import { watchLoop } from '../watch.ts';
+
+interface ReconcileOptions extends CommonOptions, RepositoryOptions, RunnerOptions {
+  readonly dryRun?: boolean;
+  readonly exitCode?: boolean;
+  readonly strict?: boolean;
+  readonly watch?: boolean;
+  readonly interval: string;
+}
+
+export function reconcileCommand(command: Command, context: Context): Command {
+  withLogOptions(withOutput(withRunnerOptions(withRepositoryOptions(command))))
+    .description('run everything that is due in a repository, and commit how it ended')
+    .argument('[target]', 'a folder or an http(s) URL', '.')
+    .option('--dry-run', 'print what would happen, and change nothing')
+    .option('--exit-code', 'with --dry-run: exit with 4 when something would run')
+    .option('--strict', 'count warning and skipped as not succeeded')
+    .option('--watch', 'go on whenever something changes')
+    .addOption(new Option('--interval <duration>', 'with --watch: how often a URL is asked').default('30s'))
+    .addHelpText('after', EXAMPLES);
+  return command.action(async (target: string, options: ReconcileOptions) => {
+    context.exit(await reconcile(target, options, context));
+  });
+}
+
+const EXAMPLES = `
+Examples:
+  runledger reconcile --dry-run                 what would run in this folder, and why
+  runledger reconcile                           run it, and commit outcomes to runledger/status
+  runledger reconcile --watch                   the same whenever a file changes
+  runledger reconcile https://git.example.com/acme/jobs.git --runner process
+`;
+
+async function reconcile(target: string, options: ReconcileOptions, { io }: Context): Promise<number> {
+  if (options.exitCode && !options.dryRun) throw usageError('ExitCodeNeedsDryRun', '--exit-code goes with --dry-run');
+  if (options.dryRun && options.watch) throw usageError('DryRunWatch', '--dry-run and --watch exclude each other');
+  const log = createLogger(io, options, options.watch ? 'info' : 'warn');
+  const stop = stopSignals(io);
+  const progress = createProgress({ io, log, quiet: isQuiet(options), output: false });
+  const workshop = await openWorkshop({ target, ...options, io, log, emit: (event) => progress.emit(event), readOnly: options.dryRun === true, signal: stop.hard });
+  try {
+    if (options.dryRun) return await dryRun(workshop, options, io, stop.soft);
+    if (options.watch) return await watchLoop(workshop, { progress, io, log, stop, ...options });
+    const started = performance.now();
+    const report = await workshop.reconciler.settle(ALL, stop.soft, stop.hard);
+    progress.close();
+    printReport(report, workshop, options, io, performance.now() - started);
+    return stop.soft.aborted ? EXIT.interrupted : exitCodeOf(findings(report, options.strict === true));
+  } finally {
+    progress.close();
+    await workshop.close();
+    stop.close();
+  }
+}
+
+const ALL: SettleOptions = { triggers: true, requests: [] };
+
+/** With machine-readable output or JSON logs nobody reads progress. */
+const isQuiet = (options: CommonOptions): boolean => options.logFormat === 'json' || options.logLevel === 'silent';
+
+async function dryRun(workshop: Workshop, options: ReconcileOptions, io: Context['io'], signal: AbortSignal): Promise<number> {
+  const observation = await workshop.reconciler.observe(signal);
+  const actions = await workshop.reconciler.plan(observation, ALL);
+  const plan = planOf(actions, observation, workshop);
+  print(io, options.output, plan, () => planText(plan, widthOf(io.stdout, io.env), paintFor(io.stdout, io.env)));
+  const wouldRun = options.exitCode === true && actions.some(({ action }) => action === 'run');
+  return exitCodeOf({ invalid: hasInvalid(actions, observation), failed: false, wouldRun });
+}
+
+const hasInvalid = (actions: readonly PlannedAction[], { catalog }: Observation): boolean =>
+  catalog.problems.length > 0 || actions.some(({ action }) => action === 'invalid');
+
+function findings(report: SettleReport, strict: boolean): { readonly invalid: boolean; readonly failed: boolean } {
+  const failed = report.failures.length > 0 || report.outcomes.some(({ result }) => !isWell(result, strict));
+  return { invalid: hasInvalid(report.plan, report.observation), failed };
+}
+
+function printReport(report: SettleReport, workshop: Workshop, options: ReconcileOptions, io: Context['io'], ms: number): void {
+  const plan = planOf(report.plan, report.observation, workshop);
+  const machine = { plan, outcomes: report.outcomes, failures: report.failures.map(({ code, message }) => ({ code, message })) };
+  print(io, options.output, machine, () => {
+    const problems = plan.actions.filter(({ action }) => action === 'invalid').map(({ message }) => `${message}\n`);
+    const others = (plan.problems ?? []).map(({ file, line, column, field, message }) => `invalid: ${file}:${line}:${column}: ${field ? `${field}: ` : ''}${message}\n`);
+    const notes = plan.totals.run > 0 ? plan.notes.map((note) => `note: ${note}\n`) : [];
+    return [...problems, ...others, ...notes, `${summary(report, workshop, ms)}\n`].join('');
+  });
+}
+
+/** `3 runs: 2 succeeded, 1 failed in 4.1s; outcomes are on runledger/status`. */
+function summary({ outcomes, plan }: SettleReport, workshop: Workshop, ms: number): string {
+  if (outcomes.length === 0) return `nothing to run: ${plan.filter(({ action }) => action === 'none').length} jobs unchanged`;
+  const runs = `${outcomes.length} ${outcomes.length === 1 ? 'run' : 'runs'}`;
+  const where = workshop.ledgerBranch === null ? 'no ledger was written' : `outcomes are on ${workshop.ledgerBranch}`;
+  return `${runs}: ${countResults(outcomes)} in ${humanDuration(ms)}; ${where}`;
+}
+
+export function countResults(outcomes: readonly Pick<Outcome, 'result'>[]): string {
+  const counts = Map.groupBy(outcomes, ({ result }) => result);
+  return [...counts].map(([result, each]) => `${each.length} ${result}`).join(', ');
+}
+
+export type { RunnerKind };

@@ -1,0 +1,43 @@
+import { Option, type Command } from 'commander';
+import { LOG_FORMATS, LOG_LEVELS, type LogOptions } from './logger.ts';
+
+export const OUTPUTS = ['text', 'json', 'yaml'] as const;
+export type Output = (typeof OUTPUTS)[number];
+
+/** What every command takes. */
+export interface CommonOptions extends LogOptions {
+  readonly output: Output;
+}
+
+export function withLogOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--log-level <level>', 'how much is logged on standard error').choices(LOG_LEVELS))
+    .addOption(new Option('--log-format <format>', 'how it is logged; default: pretty on a terminal, else json').choices(LOG_FORMATS));
+}
+
+export function withOutput(command: Command): Command {
+  return command.addOption(new Option('-o, --output <format>', 'how results are printed').choices(OUTPUTS).default('text'));
+}
+
+/** The options that say which repository is meant and where its ledger is. */
+export interface RepositoryOptions {
+  readonly branch?: string;
+  readonly path?: string;
+  readonly ledger?: string;
+  readonly caFile?: string;
+}
+
+export function withRepositoryOptions(command: Command): Command {
+  return command
+    .option('--branch <name>', "a URL's branch that holds the manifests; default: the repository's default branch")
+    .option('--path <folder>', 'the folder within the repository that holds the manifests; default: all of it')
+    .option('--ledger <branch>', 'the branch that outcomes are committed to, or none; default: runledger/status')
+    .option('--ca-file <file>', 'certificates (PEM) to trust besides the known ones, for a URL');
+}
+
+export function withTarget(command: Command): Command {
+  return command.option('-C, --in <target>', 'the repository: a folder or an http(s) URL; default: this folder', '.');
+}
+
+/** Collects repeated `--param K=V`. */
+export const collect = (value: string, previous: readonly string[]): readonly string[] => [...previous, value];

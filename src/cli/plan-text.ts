@@ -1,0 +1,56 @@
+import type { Plan, PlannedAction, PlanTotals } from '../schemas/index.ts';
+import { table, type Cell, type Paint } from './terminal.ts';
+
+const LOOK: Readonly<Record<PlannedAction['action'], Pick<Cell, 'style'> & { readonly mark: string }>> = {
+  run: { mark: '+', style: 'green' },
+  record: { mark: '=', style: 'cyan' },
+  cancel: { mark: '-', style: 'yellow' },
+  wait: { mark: '~', style: 'cyan' },
+  none: { mark: ' ' },
+  suspended: { mark: ' ', style: 'gray' },
+  removed: { mark: '-', style: 'gray' },
+  invalid: { mark: '!', style: 'red' },
+};
+
+/** How many actions there are of each kind. */
+export function totalsOf(actions: readonly PlannedAction[]): PlanTotals {
+  const totals = { run: 0, none: 0, wait: 0, record: 0, cancel: 0, suspended: 0, removed: 0, invalid: 0 };
+  for (const { action } of actions) totals[action] += 1;
+  return totals;
+}
+
+/** `3 to run, 1 invalid, 12 unchanged`: only what there is; one line without its end. */
+export function totalsLine(totals: PlanTotals): string {
+  const words: readonly (readonly [keyof PlanTotals, string])[] = [
+    ['run', 'to run'],
+    ['record', 'to record'],
+    ['cancel', 'to cancel'],
+    ['wait', 'running'],
+    ['invalid', 'invalid'],
+    ['suspended', 'suspended'],
+    ['removed', 'removed'],
+    ['none', 'unchanged'],
+  ];
+  const parts = words.filter(([key]) => totals[key] > 0).map(([key, word]) => `${totals[key]} ${word}`);
+  return parts.length > 0 ? parts.join(', ') : 'no jobs';
+}
+
+/** The plan as a person reads it: a line a job, the notes, and one line of totals. */
+export function planText(plan: Plan, width: number, paint: Paint): string {
+  const rows = plan.actions.map((action): readonly Cell[] => {
+    const { mark, style } = LOOK[action.action];
+    const number = action.action === 'run' && action.run !== undefined ? ` #${action.run}` : '';
+    const look = style === undefined ? {} : { style };
+    return [{ text: mark, ...look }, { text: action.job + number, ...look }, { text: action.message, ...look }];
+  });
+  // Messages hold file:line:column and field names: they wrap in the terminal rather than being cut.
+  const lines = table([{ title: '' }, { title: 'JOB' }, { title: 'PLAN' }], rows, Math.max(width, 1_000), paint);
+  const where = [plan.source.location, plan.source.branch, shortRevision(plan.source.revision)].filter(Boolean).join(' @ ');
+  const notes = plan.notes.map((note) => `note: ${note}\n`).join('');
+  return `${paint('gray', where)}\n${rows.length > 0 ? lines : ''}${notes}${totalsLine(plan.totals)}\n`;
+}
+
+/** `4f0c2a1b9d3e` of a full SHA, with `+dirty` kept. */
+export function shortRevision(revision: string): string {
+  return revision.replace(/^([0-9a-f]{12})[0-9a-f]{28}/, '$1');
+}

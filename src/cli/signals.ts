@@ -1,0 +1,34 @@
+import type { Io } from './terminal.ts';
+
+/** Ctrl-C (or SIGTERM) once: finish cleanly. Twice: stop at once. */
+export interface StopSignals {
+  /** Aborts at the first signal. */
+  readonly soft: AbortSignal;
+  /** Aborts at the second. */
+  readonly hard: AbortSignal;
+  close(): void;
+}
+
+export function stopSignals(io: Io): StopSignals {
+  const soft = new AbortController();
+  const hard = new AbortController();
+  const onSignal = (): void => {
+    if (soft.signal.aborted) {
+      io.stderr.write('stopped at once; a later reconcile records what was cut off\n');
+      hard.abort(new Error('stopped by a second signal'));
+    } else {
+      io.stderr.write('stopping: what runs is ended and recorded; press Ctrl-C again to stop at once\n');
+      soft.abort(new Error('stopped by a signal'));
+    }
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return {
+    soft: soft.signal,
+    hard: hard.signal,
+    close() {
+      process.off('SIGINT', onSignal);
+      process.off('SIGTERM', onSignal);
+    },
+  };
+}

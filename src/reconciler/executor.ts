@@ -1,0 +1,176 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asCoded, type CodedError, isCoded, terminalError, transientError } from '../errors.ts';
+import type { JobFacts, LedgerChange } from '../ledger/port.ts';
+import type { LiveRun, RunKey } from '../runner/port.ts';
+import type { Outcome, PlannedAction } from '../schemas/index.ts';
+import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
+import { runRecord } from './record.ts';
+import type { Wake } from './wake.ts';
+
+export interface Executor {
+  /**
+   * Does what the actions say, without waiting for what takes long. Returns the jobs that have to be planned again although
+   * nothing will ring for them: those beyond the capacity, and those whose number another process has taken.
+   */
+  execute(
+    actions: readonly PlannedAction[],
+    seen: Observation,
+    options: SettleOptions,
+    mostLive: number,
+    signal: AbortSignal,
+  ): Promise<readonly string[]>;
+  /** Writes facts that no run brings. */
+  note(change: LedgerChange): void;
+  /** Whether something that was begun here is still to be recorded. */
+  busy(): boolean;
+  /** Waits for what `note` began, and lets the ledger write what it writes at the end. */
+  flush(signal: AbortSignal): Promise<void>;
+  report(): { readonly outcomes: readonly Outcome[]; readonly failures: readonly CodedError[] };
+}
+
+/** How long a ledger that can't be written is tried again before the run is left where it is, for a later pass. */
+const RECORD_LIMIT_MS = 120_000;
+const RETRY_STEP_MS = 1_000;
+
+const nameOf = ({ job, run }: RunKey): string => `${job}/${run}`;
+
+export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: string) => void): Executor {
+  const open = new Set<string>(); // started or found here, and not recorded yet
+  const recording = new Set<string>();
+  const unrecorded = new Set<string>(); // could not be recorded: left for a later pass
+  const unstartable = new Set<string>(); // jobs whose start failed: not tried again here
+  const outcomes: Outcome[] = [];
+  const failures: CodedError[] = [];
+  let notes: Promise<unknown> = Promise.resolve();
+
+  const fail = (error: CodedError): void => {
+    failures.push(error);
+    parts.emit({ kind: 'trouble', message: error.hint ? `${error.message}; ${error.hint}` : error.message });
+  };
+
+  const settled = (key: RunKey): void => {
+    open.delete(nameOf(key));
+    recording.delete(nameOf(key));
+    touch(key.job);
+    wake.ring();
+  };
+
+  const record = async (run: LiveRun, seen: Observation, signal: AbortSignal): Promise<void> => {
+    const facts = finishedFacts(parts, run, seen);
+    const { outcome } = facts.finished;
+    outcomes.push(outcome);
+    parts.emit({ kind: 'finished', outcome });
+    try {
+      const commit = await writeWithin(parts, { facts: [facts] }, signal);
+      await parts.runner.release([run.record], signal);
+      parts.emit({ kind: 'recorded', key: run.record, commit });
+    } catch (error) {
+      if (isCoded(error, 'RunAlreadyRecorded')) await parts.runner.release([run.record], signal);
+      else unrecorded.add(nameOf(run.record));
+      fail(
+        asCoded(error, (message) => terminalError('NotRecorded', `${run.record.job} #${run.record.run}: ${message}`)),
+      );
+    } finally {
+      settled(run.record);
+    }
+  };
+
+  const start = async (action: PlannedAction, seen: Observation, options: SettleOptions, signal: AbortSignal) => {
+    const job = seen.catalog.jobs.get(action.job);
+    if (!job) return false;
+    const id = action.trigger?.kind === 'request' ? action.trigger.id : undefined;
+    const request = options.requests.find((candidate) => candidate.id === id);
+    const covered = await parts.covered(job, seen.snapshot);
+    const params = parts.params(job, request?.params ?? {});
+    const files = await parts.files(job, seen.snapshot);
+    const now = parts.now().toISOString();
+    const planned = runRecord(action, job, seen.catalog.revision, covered, request, params, now);
+    open.add(nameOf(planned));
+    const result = await parts.runner.start(planned, files, signal);
+    if (result === 'exists') open.delete(nameOf(planned));
+    else parts.emit({ kind: 'started', action });
+    return result === 'started';
+  };
+
+  /** False when the job has to be planned again, since its number was taken. */
+  const tryStart = async (...args: Parameters<typeof start>): Promise<boolean> => {
+    const [{ job, run }] = args;
+    try {
+      return await start(...args);
+    } catch (error) {
+      const { code, message, hint } = asCoded(error, (text) => transientError('StartFailed', text));
+      open.delete(nameOf({ job, run: run ?? 0 }));
+      unstartable.add(job);
+      fail(terminalError(code, `${job} #${run} was not started: ${message}`, hint === undefined ? {} : { hint }));
+      return true;
+    }
+  };
+
+  return {
+    async execute(actions, seen, options, mostLive, signal) {
+      const left: string[] = [];
+      for (const action of actions) {
+        if (action.action === 'record') {
+          const run = seen.live.find(({ record: { job, run: number } }) => job === action.job && number === action.run);
+          const name = run && nameOf(run.record);
+          if (!run || !name || recording.has(name) || unrecorded.has(name)) continue;
+          open.add(name);
+          recording.add(name);
+          void record(run, seen, signal);
+        } else if (action.action === 'cancel' && action.run !== undefined) {
+          await parts.runner.cancel({ job: action.job, run: action.run }, 'JobRemoved');
+          open.add(nameOf({ job: action.job, run: action.run }));
+        } else if (action.action === 'run') {
+          if (unstartable.has(action.job)) continue;
+          if (open.size >= mostLive || !(await tryStart(action, seen, options, signal))) left.push(action.job);
+        }
+      }
+      return left;
+    },
+    note(change) {
+      if (change.facts.length === 0 && change.invalid === undefined) return;
+      notes = writeWithin(parts, change, new AbortController().signal).catch((error: unknown) =>
+        fail(asCoded(error, (message) => terminalError('NotRecorded', `statuses: ${message}`))),
+      );
+    },
+    busy: () => open.size > 0,
+    async flush(signal) {
+      await notes;
+      await parts.ledger.flush(signal);
+    },
+    report: () => ({ outcomes, failures }),
+  };
+}
+
+function finishedFacts(
+  parts: ReconcilerParts,
+  run: LiveRun,
+  { catalog }: Observation,
+): JobFacts & Required<Pick<JobFacts, 'finished'>> {
+  const at = parts.now().toISOString();
+  const { job, trigger, digest, covered } = run.record;
+  const desired = catalog.jobs.get(job);
+  const state = desired?.manifest.spec.suspend === true ? 'suspended' : 'valid';
+  return {
+    job,
+    at,
+    finished: parts.finish(run, at),
+    ...(trigger.kind === 'commit' ? { commit: { digest, spec: covered } } : {}),
+    ...(desired ? { manifest: { state, path: desired.path, revision: catalog.revision } } : {}),
+  };
+}
+
+/** Writes, and tries again what may work later, with a wait that grows by a second each time. */
+async function writeWithin(parts: ReconcilerParts, change: LedgerChange, signal: AbortSignal): Promise<string | null> {
+  const until = performance.now() + RECORD_LIMIT_MS;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await parts.ledger.write(change, signal);
+    } catch (error) {
+      const again = isCoded(error) && error.errorClass === 'transient' && performance.now() < until;
+      if (!again || signal.aborted) throw error;
+      parts.emit({ kind: 'trouble', message: `the ledger can't be written, trying again: ${error.message}` });
+      await sleep(Math.max(error.retryAfterMs ?? 0, tries * RETRY_STEP_MS), undefined, { signal });
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import type { Catalog, DesiredJob } from '../job/model.ts';
+import type { FinishedRun, Ledger, LedgerView } from '../ledger/port.ts';
+import type { LiveRun, OutputLine, RunFile, RunKey, Runner } from '../runner/port.ts';
+import type { Outcome, PlannedAction } from '../schemas/index.ts';
+import type { Snapshot, Source } from '../sources/port.ts';
+import type { RunRequest } from './plan.ts';
+
+export type Covered = Readonly<Record<string, unknown>>;
+
+/** Builds catalogs of one source, one after another; what did not change between two snapshots is not read again. */
+export interface CatalogBuilder {
+  /** `knownFiles`: paths that held manifests according to the ledger. */
+  build(snapshot: Snapshot, options: { readonly knownFiles: ReadonlySet<string> }): Promise<Catalog>;
+}
+
+/** The part of a pino logger that the reconciler uses. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** What happens, for whoever shows it; nothing depends on it. */
+export type ReconcilerEvent =
+  | { readonly kind: 'planned'; readonly revision: string; readonly actions: readonly PlannedAction[] }
+  | { readonly kind: 'started'; readonly action: PlannedAction }
+  | { readonly kind: 'output'; readonly line: OutputLine }
+  | { readonly kind: 'finished'; readonly outcome: Outcome }
+  | { readonly kind: 'recorded'; readonly key: RunKey; readonly commit: string | null }
+  | { readonly kind: 'trouble'; readonly message: string };
+
+export interface ReconcilerParts {
+  readonly source: Source;
+  readonly ledger: Ledger;
+  readonly runner: Runner;
+  readonly catalogs: CatalogBuilder;
+  readonly now: () => Date;
+  /** Who signs the outcomes. */
+  readonly by: Outcome['by'];
+  /**
+   * Runs `work` while no other process plans and starts runs of this source here: what is claimed and what is
+   * recorded has to be read, decided on and claimed in one go.
+   */
+  readonly inTurn: <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>;
+  readonly emit: (event: ReconcilerEvent) => void;
+  readonly log: Log;
+  /** What the digest of a job covers, kept on the ledger so that a later plan can say which fields changed. */
+  readonly covered: (job: DesiredJob, snapshot: Snapshot) => Promise<Covered>;
+  readonly changedFields: (before: Covered, after: Covered) => readonly string[];
+  /** All parameter values of a run: the request's over the defaults. Throws CodedError (usage) for one that is not allowed. */
+  readonly params: (job: DesiredJob, given: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
+  /** The files that a run mounts, read from the snapshot. */
+  readonly files: (job: DesiredJob, snapshot: Snapshot) => Promise<readonly RunFile[]>;
+  /** The outcome, with its logs, of a run that has ended. */
+  readonly finish: (run: LiveRun, finished: string) => FinishedRun;
+}
+
+/** Desired and actual, read together. */
+export interface Observation {
+  readonly snapshot: Snapshot;
+  readonly catalog: Catalog;
+  readonly view: LedgerView;
+  readonly live: readonly LiveRun[];
+}
+
+export interface SettleOptions {
+  /** False: the requests alone make runs. */
+  readonly triggers: boolean;
+  readonly requests: readonly RunRequest[];
+  /** Limits planning to these jobs; absent: all. */
+  readonly jobs?: ReadonlySet<string>;
+}

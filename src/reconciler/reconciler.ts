@@ -1,0 +1,172 @@
+import type { CodedError } from '../errors.ts';
+import type { Catalog } from '../job/model.ts';
+import type { JobFacts, LedgerView } from '../ledger/port.ts';
+import type { RunKey } from '../runner/port.ts';
+import type { Outcome, PlannedAction } from '../schemas/index.ts';
+import { createExecutor } from './executor.ts';
+import { manifestFacts, unattributed } from './facts.ts';
+import { knownJobs, plan, type PlanInput } from './plan.ts';
+import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
+import { createWake } from './wake.ts';
+
+export interface SettleReport {
+  /** What was planned first, before anything was executed. */
+  readonly plan: readonly PlannedAction[];
+  readonly observation: Observation;
+  /** The outcomes that this call recorded, in the order they ended. */
+  readonly outcomes: readonly Outcome[];
+  /** Runs that could not be started or recorded, with why. */
+  readonly failures: readonly CodedError[];
+}
+
+export interface Reconciler {
+  /** Reads desired and actual afresh. Changes nothing. */
+  observe(signal: AbortSignal): Promise<Observation>;
+  /** The plan for an observation, changed fields included. Changes nothing. */
+  plan(observation: Observation, options: SettleOptions): Promise<readonly PlannedAction[]>;
+  /**
+   * Executes all that is due, waits for it and records it; returns when nothing is left to do. When `stop` aborts,
+   * nothing more is started, what runs in this process is cancelled and recorded, and the call returns. When
+   * `signal` aborts it throws at once.
+   */
+  settle(options: SettleOptions, stop: AbortSignal, signal: AbortSignal): Promise<SettleReport>;
+  /** For the runner: something about this run changed. */
+  changed(key: RunKey): void;
+}
+
+/** How many runs may be claimed and not yet recorded at a time; what is due beyond it stays due. */
+const MOST_LIVE = 64;
+/** With more changed jobs than this, a plan does not look up which fields changed: it would read a file a job. */
+const MOST_EXPLAINED = 200;
+/** How often to look at runs that another process executes: they ring no bell here. */
+const LOOK_MS = 500;
+
+export function createReconciler(parts: ReconcilerParts): Reconciler {
+  const wake = createWake();
+  const touched = new Set<string>();
+
+  const observe = async (signal: AbortSignal): Promise<Observation> => {
+    const snapshot = await parts.source.fetch(signal);
+    const { view, live } = await actual(parts, signal);
+    const catalog = await parts.catalogs.build(snapshot, { knownFiles: knownFiles(view) });
+    return { snapshot, catalog, view, live };
+  };
+
+  const planFor = async (seen: Observation, options: SettleOptions, keys?: Iterable<string>) => {
+    const wanted = keys ?? options.jobs ?? knownJobs(seen);
+    const base: PlanInput = {
+      ...seen,
+      requests: options.requests,
+      triggers: options.triggers,
+      changes: new Map(),
+      refuses: (job) => parts.runner.refuses(job.manifest.spec),
+    };
+    const first = plan(base, wanted);
+    const changed = first.filter((action) => action.reason === 'Changed').map((action) => action.job);
+    if (changed.length === 0 || changed.length > MOST_EXPLAINED) return first;
+    const changes = await changesOf(parts, seen, changed);
+    return plan({ ...base, changes }, wanted);
+  };
+
+  const settle = async (options: SettleOptions, stop: AbortSignal, signal: AbortSignal): Promise<SettleReport> => {
+    const executor = createExecutor(parts, wake, (job) => touched.add(job));
+    const waiting = new Set<string>(); // jobs with something left to do
+    let seen: Observation | undefined;
+    let firstPlan: readonly PlannedAction[] | undefined;
+    let stopping: Promise<void> | undefined;
+
+    const pass = async (): Promise<boolean> => {
+      const keys = new Set([...touched, ...waiting]);
+      touched.clear();
+      const fresh = seen ? { ...seen, ...(await actual(parts, signal)) } : await observe(signal);
+      const actions = await planFor(fresh, options, seen ? keys : undefined);
+      seen = fresh;
+      if (firstPlan === undefined) {
+        firstPlan = actions;
+        parts.emit({ kind: 'planned', revision: fresh.snapshot.revision, actions });
+        executor.note(statusFacts(parts, fresh, actions, options));
+      }
+      for (const action of actions) waiting.delete(action.job);
+      const left = stop.aborted ? actions.filter(({ action }) => action === 'record') : actions;
+      for (const job of await executor.execute(left, fresh, options, MOST_LIVE, signal)) waiting.add(job);
+      const others = fresh.live.filter((run) => !run.mine && (options.jobs?.has(run.record.job) ?? true));
+      for (const run of others) waiting.add(run.record.job);
+      return executor.busy() || (!stop.aborted && waiting.size > 0);
+    };
+
+    const onStop = (): void => {
+      stopping ??= parts.runner.close('CancelRequested').then(() => wake.ring());
+      wake.ring();
+    };
+    stop.addEventListener('abort', onStop);
+    if (stop.aborted) onStop();
+    try {
+      while (await parts.inTurn(pass, signal)) {
+        await wake.wait(LOOK_MS, signal);
+        signal.throwIfAborted();
+      }
+      await stopping;
+    } finally {
+      stop.removeEventListener('abort', onStop);
+    }
+    await executor.flush(signal);
+    return { plan: firstPlan ?? [], observation: seen!, ...executor.report() };
+  };
+
+  return {
+    observe,
+    plan: planFor,
+    settle,
+    changed({ job }) {
+      touched.add(job);
+      wake.ring();
+    },
+  };
+}
+
+/**
+ * What is claimed is read before what is recorded: a run that is recorded and then released in between is seen in the
+ * ledger; the other way round it would be seen nowhere, and run again.
+ */
+async function actual(parts: ReconcilerParts, signal: AbortSignal): Promise<Pick<Observation, 'live' | 'view'>> {
+  const live = await parts.runner.list(signal);
+  const view = await parts.ledger.read(signal);
+  return { live, view };
+}
+
+function knownFiles(view: LedgerView): ReadonlySet<string> {
+  const paths = new Set<string>();
+  for (const { source } of view.statuses.values()) if (source?.path !== undefined) paths.add(source.path);
+  return paths;
+}
+
+async function changesOf(
+  parts: ReconcilerParts,
+  { view, catalog, snapshot }: Observation,
+  jobs: readonly string[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const changes = new Map<string, readonly string[]>();
+  for (const name of jobs) {
+    const job = catalog.jobs.get(name);
+    const before = await view.spec(name);
+    if (job && before) changes.set(name, parts.changedFields(before, await parts.covered(job, snapshot)));
+  }
+  return changes;
+}
+
+/** What the manifests of a revision mean for statuses, where the ledger does not say so yet. */
+function statusFacts(
+  parts: ReconcilerParts,
+  { view, catalog }: Observation,
+  actions: readonly PlannedAction[],
+  { triggers }: SettleOptions,
+): { readonly facts: readonly JobFacts[]; readonly invalid?: Catalog['problems'] } {
+  // A command that runs one job has not looked at the others, and says nothing of them.
+  if (!triggers) return { facts: [] };
+  const at = parts.now().toISOString();
+  const facts = actions.flatMap(
+    (action) => manifestFacts(action, view.statuses.get(action.job), catalog.revision, at) ?? [],
+  );
+  const invalid = unattributed(catalog, view.invalid);
+  return invalid === undefined ? { facts } : { facts, invalid };
+}
