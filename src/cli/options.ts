@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import type { RunnerKind } from '../schemas/index.ts';
 import { LOG_FORMATS, LOG_LEVELS, type LogOptions } from './logger.ts';
 
 export const OUTPUTS = ['text', 'json', 'yaml'] as const;
@@ -41,3 +42,17 @@ export function withTarget(command: Command): Command {
 
 /** Collects repeated `--param K=V`. */
 export const collect = (value: string, previous: readonly string[]): readonly string[] => [...previous, value];
+
+/** The options that say how runs are executed. */
+export interface RunnerOptions {
+  readonly runner?: RunnerKind;
+  readonly secrets?: string;
+  readonly concurrency?: string;
+}
+
+export function withRunnerOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--runner <kind>', 'how runs are executed; default for a folder: process').choices(['process', 'kubernetes']))
+    .option('--secrets <file>', "the process runner's Secrets: YAML or JSON, name to key to value")
+    .option('--concurrency <n>', 'how many runs the process runner executes at once; default: the number of processors');
+}

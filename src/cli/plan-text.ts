@@ -1,5 +1,42 @@
+import type { Runner } from '../runner/port.ts';
 import type { Plan, PlannedAction, PlanTotals } from '../schemas/index.ts';
+import { formatProblem } from '../job/problems.ts';
+import type { Observation } from '../reconciler/ports.ts';
 import { table, type Cell, type Paint } from './terminal.ts';
+
+/** What of the surroundings belongs into a plan. */
+export interface PlanContext {
+  readonly source: { readonly description: { readonly location: string; readonly branch?: string; readonly path: string } };
+  readonly ledgerBranch: string | null;
+  readonly runner: Runner;
+}
+
+/** The published form of a plan. */
+export function planOf(actions: readonly PlannedAction[], seen: Observation, context: PlanContext): Plan {
+  const { location, branch, path } = context.source.description;
+  return {
+    apiVersion: 'runledger.dev/v1',
+    kind: 'Plan',
+    source: { location, ...(branch === undefined ? {} : { branch }), path, revision: seen.catalog.revision },
+    ledger: context.ledgerBranch === null ? null : { branch: context.ledgerBranch, head: seen.view.head },
+    runner: context.runner.kind,
+    actions,
+    ...(seen.catalog.problems.length > 0 ? { problems: seen.catalog.problems } : {}),
+    notes: notesOf(actions, seen, context.runner),
+    totals: totalsOf(actions),
+  };
+}
+
+/** Said once for the whole plan: which fields of what is about to run this runner passes over. */
+function notesOf(actions: readonly PlannedAction[], { catalog }: Observation, runner: Runner): readonly string[] {
+  const ignored = new Set<string>();
+  for (const { action, job } of actions) {
+    const spec = action === 'run' ? catalog.jobs.get(job)?.manifest.spec : undefined;
+    if (spec) for (const field of runner.ignores(spec)) ignored.add(field);
+  }
+  if (ignored.size === 0) return [];
+  return [`the ${runner.kind} runner passes over ${[...ignored].sort().join(', ')}: commands run on this machine as you`];
+}
 
 const LOOK: Readonly<Record<PlannedAction['action'], Pick<Cell, 'style'> & { readonly mark: string }>> = {
   run: { mark: '+', style: 'green' },
@@ -47,7 +84,8 @@ export function planText(plan: Plan, width: number, paint: Paint): string {
   const lines = table([{ title: '' }, { title: 'JOB' }, { title: 'PLAN' }], rows, Math.max(width, 1_000), paint);
   const where = [plan.source.location, plan.source.branch, shortRevision(plan.source.revision)].filter(Boolean).join(' @ ');
   const notes = plan.notes.map((note) => `note: ${note}\n`).join('');
-  return `${paint('gray', where)}\n${rows.length > 0 ? lines : ''}${notes}${totalsLine(plan.totals)}\n`;
+  const problems = (plan.problems ?? []).map((problem) => `${paint('red', `invalid: ${formatProblem(problem)}`)}\n`).join('');
+  return `${paint('gray', where)}\n${rows.length > 0 ? lines : ''}${problems}${notes}${totalsLine(plan.totals)}\n`;
 }
 
 /** `4f0c2a1b9d3e` of a full SHA, with `+dirty` kept. */

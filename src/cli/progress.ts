@@ -25,7 +25,7 @@ export interface ProgressOptions {
  */
 export function createProgress({ io, log, quiet, output }: ProgressOptions): Progress {
   const paint = paintFor(io.stderr, io.env);
-  const live = io.stderr.isTTY === true && !quiet && !output ? createLive(io, paint) : undefined;
+  const live = io.stderr.isTTY && !quiet && !output ? createLive(io, paint) : undefined;
   const say = (line: string): void => {
     if (quiet) return;
     live?.pause();

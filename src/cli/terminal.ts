@@ -17,7 +17,7 @@ export type Paint = (style: Style, text: string) => string;
 /** Colours for a stream: none where it is no terminal, or where NO_COLOR is set (https://no-color.org). */
 export function paintFor(stream: NodeJS.WriteStream, env: Io['env']): Paint {
   const forced = env['FORCE_COLOR'] !== undefined && env['FORCE_COLOR'] !== '0' && env['FORCE_COLOR'] !== '';
-  const wanted = (env['NO_COLOR'] ?? '') === '' && (forced || (stream.isTTY === true && env['TERM'] !== 'dumb'));
+  const wanted = (env['NO_COLOR'] ?? '') === '' && (forced || (stream.isTTY && env['TERM'] !== 'dumb'));
   return wanted ? (style, text) => styleText(style, text, { validateStream: false }) : (_style, text) => text;
 }
 

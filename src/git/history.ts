@@ -11,7 +11,7 @@ async function readIfThere(reader: ObjectReader, id: string): Promise<CommitInfo
   }
 }
 
-/** Commits from `head` back, newest first by their time, children always before their parents; ends where a shallow copy ends. */
+/** Commits from `head` back, newest first by their time; ends where a shallow copy ends. */
 export async function* walkHistory(reader: ObjectReader, head: string): AsyncGenerator<CommitInfo> {
   const seen = new Set([head]);
   const first = await readIfThere(reader, head);

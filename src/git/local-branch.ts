@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { usageError } from '../errors.ts';
+import { throwIfCancelled } from './cancel.ts';
 import { readHistory } from './history.ts';
 import type { Branch } from './port.ts';
 import { assertBranchName, readRef, updateBranchRef } from './refs.ts';
@@ -46,12 +47,12 @@ export async function openLocalBranch(options: { readonly gitdir: string; readon
     log: (head, limit) => readHistory(repository, head, limit),
     refresh: (signal) =>
       serial(async () => {
-        signal.throwIfAborted();
+        throwIfCancelled(signal, `reading branch ${branch}`);
         return repository.resolve(`refs/heads/${branch}`);
       }),
     advance: (from, to, objects, signal) =>
       serial(async () => {
-        signal.throwIfAborted();
+        throwIfCancelled(signal, `writing branch ${branch}`);
         await assertNotCheckedOut(repository, branch);
         await storeObjects(objects, { objectsDirectory, sync: true });
         await updateBranchRef({ commonDir, branch, from, to }, signal);

@@ -1,7 +1,7 @@
 import { mkdir, open, readdir, readFile, rename, rmdir, unlink } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { terminalError, transientError, usageError } from '../errors.ts';
+import { pause } from './cancel.ts';
 
 const LOCK_TIMEOUT_MS = 5000;
 const LOCK_POLL_MS = 20;
@@ -98,7 +98,7 @@ async function takeLock(lock: string, signal: AbortSignal, timeoutMs: number) {
         hint: 'If no git process is running there, a crashed one has left it: remove the file.',
       });
     }
-    await sleep(LOCK_POLL_MS * (1 + 4 * Math.random()), undefined, { signal });
+    await pause(LOCK_POLL_MS * (1 + 4 * Math.random()), signal, `waiting for ${lock}`);
   }
 }
 

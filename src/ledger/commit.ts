@@ -122,8 +122,8 @@ async function draftFolder(
   const edits = new Map<string, Edit>();
   for (const [name, blob] of blobs) edits.set(name, fileEntry(blob.id));
   for (const name of await expired(files, job, staged, now)) {
-    edits.set(name, null);
-    blobs.delete(name);
+    // What is new stays for this commit at least, or it would not be in history either.
+    if (!staged.files.has(name)) edits.set(name, null);
   }
   for (const blob of blobs.values()) draft.objects.set(blob.id, blob);
   const edited = await editTree(files.readTree, folder, edits);

@@ -2,7 +2,7 @@ import { dump, load } from 'js-yaml';
 import { terminalError, messageOf, type CodedError } from '../errors.ts';
 import { validators, type InvalidManifests, type JobStatus, type Outcome, type SchemaName } from '../schemas/index.ts';
 import { FORMAT_PATH } from './layout.ts';
-import { outcomeShape, ordered, statusShape, type Shape } from './order.ts';
+import { invalidShape, outcomeShape, ordered, statusShape, type Shape } from './order.ts';
 
 /** The version of a ledger's files and folders that this program reads and writes. */
 export const FORMAT_VERSION = 1;
@@ -12,7 +12,7 @@ type Stored = { readonly outcome: Outcome; readonly jobstatus: JobStatus; readon
 const SHAPES: Readonly<Record<keyof Stored, Shape>> = {
   outcome: outcomeShape,
   jobstatus: statusShape,
-  invalid: { keys: ['apiVersion', 'kind', 'items'], children: { items: { keys: ['file', 'line', 'column', 'field'] } } },
+  invalid: invalidShape,
 };
 
 /**
@@ -89,22 +89,34 @@ export function encodeIndex(entries: readonly IndexEntry[]): Uint8Array {
   return Buffer.from(`{"version":${FORMAT_VERSION},"jobs":[\n${lines.join(',\n')}\n]}\n`);
 }
 
-/** The entries of an index by job; none from one that can't be read, as all of it stands in the status files too. */
-export function decodeIndex(bytes: Uint8Array): ReadonlyMap<string, IndexEntry> {
-  const entries = new Map<string, IndexEntry>();
-  try {
-    const parsed = JSON.parse(Buffer.from(bytes).toString('utf8')) as { version?: unknown; jobs?: unknown };
-    if (parsed.version !== FORMAT_VERSION || !Array.isArray(parsed.jobs)) return entries;
-    const valid = validators.jobstatus;
-    for (const entry of parsed.jobs as readonly Partial<IndexEntry>[]) {
-      if (typeof entry.folder === 'string' && valid(entry.status)) {
-        entries.set(entry.status.job, { folder: entry.folder, status: entry.status });
-      }
-    }
-  } catch {
-    entries.clear();
+/** The index of a bucket as it was found: what it says of a job is checked when it is asked for. */
+export interface FoundIndex {
+  /** The status of a job whose folder has this id; undefined if the index does not know, or can't be read. */
+  statusOf(job: string, folder: string): JobStatus | undefined;
+}
+
+/** Reads an index. It never fails: whatever it does not know stands in the status files too. */
+export function decodeIndex(bytes: Uint8Array): FoundIndex {
+  const entries = new Map<string, Partial<IndexEntry>>();
+  for (const entry of parseIndex(bytes)) {
+    if (typeof entry?.folder === 'string') entries.set(entry.folder, entry);
   }
-  return entries;
+  const valid = validators.jobstatus;
+  return {
+    statusOf(job, folder) {
+      const status = entries.get(folder)?.status;
+      return valid(status) && status.job === job ? status : undefined;
+    },
+  };
+}
+
+function parseIndex(bytes: Uint8Array): readonly (Partial<IndexEntry> | null)[] {
+  try {
+    const parsed = JSON.parse(Buffer.from(bytes).toString('utf8')) as { version?: unknown; jobs?: unknown } | null;
+    return parsed?.version === FORMAT_VERSION && Array.isArray(parsed.jobs) ? parsed.jobs : [];
+  } catch {
+    return [];
+  }
 }
 
 function yamlBytes(value: unknown): Uint8Array {
@@ -123,7 +135,11 @@ function assertConforms(name: SchemaName, value: unknown, fail: (problem: string
   const validate = validators[name];
   if (validate(value)) return;
   const [first] = validate.errors ?? [];
-  throw fail(first ? `${first.instancePath.slice(1).replaceAll('/', '.') || 'it'} ${first.message ?? 'is wrong'}` : 'it is wrong');
+  throw fail(
+    first
+      ? `${first.instancePath.slice(1).replaceAll('/', '.') || 'it'} ${first.message ?? 'is wrong'}`
+      : 'it is wrong',
+  );
 }
 
 function fileInvalid(path: string, problem: string, cause?: unknown): CodedError {

@@ -40,8 +40,10 @@ export function commitMessage(content: CommitContent): string {
   const outcomes = [...content.outcomes].sort(byWorst);
   const subject = outcomes.length > 0 ? runsSubject(outcomes) : statusSubject(content);
   const blocks = [subject];
-  if (outcomes.length > 1) blocks.push(listed(outcomes.map(runLine)));
-  else if (outcomes.length === 0 && content.statuses.length > 1) blocks.push(listed(content.statuses.map(statusLine)));
+  const ran = new Set(outcomes.map((outcome) => outcome.job));
+  const others = content.statuses.filter((change) => !ran.has(change.after.job)).map(statusLine);
+  const lines = [...outcomes.map(runLine), ...others];
+  if (lines.length > 1) blocks.push(listed(lines));
   const trailers = trailersOf(outcomes, content.statuses);
   if (trailers.length > 0) blocks.push(trailers.join('\n'));
   return `${blocks.join('\n\n')}\n`;
@@ -84,7 +86,9 @@ function statusSubject(content: CommitContent): string {
   const [first] = content.statuses;
   if (!first) {
     if (content.invalid === undefined) return 'README brought up to date';
-    return content.invalid === 0 ? 'no invalid manifests any more' : `${counted(content.invalid, 'invalid manifest problem')}`;
+    return content.invalid === 0
+      ? 'no invalid manifests any more'
+      : counted(content.invalid, 'invalid manifest problem');
   }
   if (content.statuses.length === 1) return statusLine(first);
   const counts = new Map<string, number>();
@@ -93,7 +97,9 @@ function statusSubject(content: CommitContent): string {
     counts.set(verb, (counts.get(verb) ?? 0) + 1);
   }
   const parts = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
-  return parts.map(([verb, count], index) => (index === 0 ? `${counted(count, 'job')} ${verb}` : `${count} ${verb}`)).join(', ');
+  return parts
+    .map(([verb, count], index) => (index === 0 ? `${counted(count, 'job')} ${verb}` : `${count} ${verb}`))
+    .join(', ');
 }
 
 function statusLine(change: StatusChange): string {
@@ -125,10 +131,9 @@ function listed(lines: readonly string[]): string {
 }
 
 function trailersOf(outcomes: readonly Outcome[], statuses: readonly StatusChange[]): readonly string[] {
-  const runs = outcomes.slice(0, TRAILERS).flatMap(({ job, run, result }) => [
-    `Runledger-Run: ${job}/${run}`,
-    `Runledger-Result: ${result}`,
-  ]);
+  const runs = outcomes
+    .slice(0, TRAILERS)
+    .flatMap(({ job, run, result }) => [`Runledger-Run: ${job}/${run}`, `Runledger-Result: ${result}`]);
   const revisions = new Set([
     ...outcomes.map((outcome) => outcome.source.revision),
     ...(outcomes.length > 0 ? [] : statuses.map((change) => change.after.source.revision)),

@@ -6,49 +6,49 @@ export interface Shape {
   readonly children?: Readonly<Record<string, Shape>>;
 }
 
-const trigger: Shape = { keys: ['kind', 'at', 'revision'] };
-const times: Shape = { keys: ['queued', 'started', 'finished'] };
-const log: Shape = { keys: ['path', 'bytes', 'sha256', 'complete', 'reason'] };
-const file: Shape = { keys: ['path', 'bytes', 'sha256', 'task'] };
-const verdict = ['result', 'reason', 'message', 'exitCode', 'step'];
-const attempts: Shape = { keys: ['number', ...verdict, 'pod', 'node', 'log', 'times'], children: { log, times } };
-const tasks: Shape = { keys: ['name', ...verdict, 'matrix', 'vars', 'times', 'attempts'], children: { times, attempts } };
+const shape = (keys: string, children: Readonly<Record<string, Shape>> = {}): Shape => ({
+  keys: keys.split(' '),
+  children,
+});
 
-export const outcomeShape: Shape = {
-  keys: [
-    ...['apiVersion', 'kind', 'job', 'run', ...verdict, 'trigger', 'source', 'times', 'vars', 'annotations', 'warnings'],
-    ...['log', 'artifacts', 'tasks', 'params', 'matrix', 'chain', 'requestedBy', 'by'],
-  ],
-  children: {
+const verdict = 'result reason message exitCode step';
+const trigger = shape('kind at revision');
+const times = shape('queued started finished');
+const log = shape('path bytes sha256 complete reason');
+const problems = shape('file line column field message');
+const attempts = shape(`number ${verdict} pod node log times`, { log, times });
+
+export const outcomeShape: Shape = shape(
+  `apiVersion kind job run ${verdict} trigger source times vars annotations warnings log artifacts tasks params matrix` +
+    ' chain requestedBy by',
+  {
     trigger,
-    source: { keys: ['revision', 'path', 'digest'] },
+    source: shape('revision path digest'),
     times,
-    annotations: { keys: ['level', 'file', 'line', 'column', 'task', 'step', 'message'] },
+    annotations: shape('level file line column task step message'),
     log,
-    artifacts: file,
-    tasks,
-    by: { keys: ['runner', 'version', 'epoch', 'host'] },
+    artifacts: shape('path bytes sha256 task'),
+    tasks: shape(`name ${verdict} matrix vars times attempts`, { times, attempts }),
+    by: shape('runner version epoch host'),
   },
-};
+);
 
-export const statusShape: Shape = {
-  keys: [
-    ...['apiVersion', 'kind', 'job', 'source', 'phase', 'conditions', 'lastRuns', 'next', 'waiting'],
-    ...['nextRun', 'lastCommitDigest', 'lastInstant', 'problems'],
-  ],
-  children: {
-    source: { keys: ['path', 'revision'] },
-    conditions: { keys: ['type', 'status', 'reason', 'message', 'lastTransitionTime'] },
-    lastRuns: {
-      keys: ['run', 'result', 'reason', 'exitCode', 'trigger', 'revision', 'started', 'finished'],
-      children: { trigger },
-    },
-    problems: { keys: ['file', 'line', 'column', 'field', 'message'] },
+export const statusShape: Shape = shape(
+  'apiVersion kind job source phase conditions lastRuns next waiting nextRun lastCommitDigest lastInstant problems',
+  {
+    source: shape('path revision'),
+    conditions: shape('type status reason message lastTransitionTime'),
+    lastRuns: shape('run result reason exitCode trigger revision started finished', { trigger }),
+    problems,
   },
-};
+);
+
+export const invalidShape: Shape = shape('apiVersion kind items', { items: problems });
+
+const NO_SHAPE: Shape = { keys: [] };
 
 /** The same value with its fields in the order of the shape; lists keep theirs, absent fields stay absent. */
-export function ordered(value: unknown, shape: Shape = { keys: [] }): unknown {
+export function ordered(value: unknown, shape: Shape = NO_SHAPE): unknown {
   if (Array.isArray(value)) return value.map((item) => ordered(item, shape));
   if (typeof value !== 'object' || value === null) return value;
   const fields = value as Readonly<Record<string, unknown>>;

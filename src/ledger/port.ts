@@ -66,6 +66,4 @@ export interface Ledger {
    * process that goes on need not, as the README follows by itself. Resolves like `write`.
    */
   flush(signal: AbortSignal): Promise<string | null>;
-  /** Writes what is only written now and then (the README) if it is not up to date. Call it when runs have stopped ending. */
-  flush(signal: AbortSignal): Promise<void>;
 }

@@ -15,7 +15,11 @@ export interface PreparedChange {
 export interface PreparedFacts {
   readonly facts: JobFacts;
   readonly spec?: NewObject;
-  readonly finished?: { readonly run: FinishedRun; readonly outcome: NewObject; readonly logs: ReadonlyMap<string, NewObject> };
+  readonly finished?: {
+    readonly run: FinishedRun;
+    readonly outcome: NewObject;
+    readonly logs: ReadonlyMap<string, NewObject>;
+  };
 }
 
 /**
@@ -35,9 +39,13 @@ function prepareFacts(facts: JobFacts): PreparedFacts {
   jobFolder(facts.job);
   const { commit, finished } = facts;
   if (finished && finished.outcome.job !== facts.job) {
-    throw terminalError('LedgerFactsMixed', `ledger: facts on ${facts.job} hold an outcome of ${finished.outcome.job}`, {
-      hint: 'this is a fault of runledger, please report it',
-    });
+    throw terminalError(
+      'LedgerFactsMixed',
+      `ledger: facts on ${facts.job} hold an outcome of ${finished.outcome.job}`,
+      {
+        hint: 'this is a fault of runledger, please report it',
+      },
+    );
   }
   return {
     facts,
@@ -51,12 +59,15 @@ function prepareRun(run: FinishedRun): NonNullable<PreparedFacts['finished']> {
   const logs = new Map<string, NewObject>();
   for (const [path, bytes] of run.logs) {
     if (!isLogOf(path, outcome.job, outcome.run)) {
-      throw terminalError('LedgerLogMisplaced', `ledger: ${path} is no place for a log of ${outcome.job} #${outcome.run}`, {
-        hint: `logs belong beside ${outcomePath(outcome.job, outcome.run)}; this is a fault of runledger, please report it`,
-      });
+      throw terminalError(
+        'LedgerLogMisplaced',
+        `ledger: ${path} is no place for a log of ${outcome.job} #${outcome.run}`,
+        {
+          hint: `logs belong beside ${outcomePath(outcome.job, outcome.run)}; this is a fault of runledger, please report it`,
+        },
+      );
     }
     logs.set(path.slice(path.lastIndexOf('/') + 1), newBlob(bytes));
   }
   return { run, outcome: newBlob(encode('outcome', outcome, outcomePath(outcome.job, outcome.run))), logs };
 }
-

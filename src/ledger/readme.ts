@@ -42,7 +42,8 @@ export function rootReadme(statuses: ReadonlyMap<string, JobStatus>, invalid: In
   const removed = [...statuses.values()].filter(isRemoved).sort(byName);
   const sections = [`# Jobs\n\n${NOTE}`, totals(present), ...invalidSection(invalid)];
   if (isLarge(statuses)) sections.push(...largeSections(present, statuses));
-  else if (present.length > 0) sections.push(table([...present.filter(needsCare), ...present.filter((s) => !needsCare(s))], ''));
+  else if (present.length > 0)
+    sections.push(table([...present.filter(needsCare), ...present.filter((s) => !needsCare(s))], ''));
   if (removed.length > 0) sections.push(removedLine(removed));
   return `${sections.join('\n\n')}\n`;
 }
@@ -52,7 +53,13 @@ export function bucketReadme(bucket: string, statuses: Iterable<JobStatus>): str
   const all = [...statuses].sort(byName);
   const removed = all.filter(isRemoved);
   const sections = [`# Jobs, bucket ${bucket}\n\n${NOTE}`, '[All jobs](../../README.md)'];
-  if (removed.length < all.length) sections.push(table(all.filter((status) => !isRemoved(status)), '../../'));
+  if (removed.length < all.length)
+    sections.push(
+      table(
+        all.filter((status) => !isRemoved(status)),
+        '../../',
+      ),
+    );
   if (removed.length > 0) sections.push(removedLine(removed));
   return `${sections.join('\n\n')}\n`;
 }
@@ -71,8 +78,8 @@ function totals(present: readonly JobStatus[]): string {
 }
 
 function largeSections(present: readonly JobStatus[], statuses: ReadonlyMap<string, JobStatus>): readonly string[] {
-  const failing = present.filter(needsCare).sort((a, b) => byEnd(a, b) || byName(a, b));
-  const newest = present.filter((status) => status.lastRuns.length > 0).sort((a, b) => byEnd(a, b) || byName(a, b));
+  const failing = byEnd(present.filter(needsCare));
+  const newest = byEnd(present.filter((status) => status.lastRuns.length > 0));
   const more = failing.length - FAILING_SHOWN;
   return [
     `## What needs care\n\n${failing.length === 0 ? 'Nothing.' : table(failing.slice(0, FAILING_SHOWN), '')}`,
@@ -116,7 +123,7 @@ function row(status: JobStatus, toRoot: string): string {
   const ms = last ? between(last.started, last.finished) : null;
   const cells = [
     cell(status.job),
-    [result, state ?? ''].filter((part) => part !== '').join(', ') || 'no run yet',
+    [result, state ?? ''].filter((part) => part !== '').join(', ') + problemOf(status) || 'no run yet',
     last ? `[#${last.run}](${toRoot}${outcomePath(status.job, last.run)})${reasonOf(status, last)}` : '',
     minuteOf(last?.finished),
     ms === null ? '' : duration(ms),
@@ -147,9 +154,23 @@ function stateOf(status: JobStatus): string | null {
   }
 }
 
-const isWell = (run: RunSummary): boolean => run.result === 'succeeded' || run.result === 'warning' || run.result === 'skipped';
+/** Where the manifest is wrong, for a job that is invalid. */
+function problemOf(status: JobStatus): string {
+  const problem = status.phase === 'Invalid' ? status.problems?.[0] : undefined;
+  return problem ? `: ${cell(`${problem.file}:${problem.line}:${problem.column}: ${problem.message}`, 100)}` : '';
+}
+
+const isWell = (run: RunSummary): boolean =>
+  run.result === 'succeeded' || run.result === 'warning' || run.result === 'skipped';
 const needsCare = (status: JobStatus): boolean =>
   status.phase === 'Invalid' || (status.lastRuns[0] !== undefined && !isWell(status.lastRuns[0]));
 const byName = (a: JobStatus, b: JobStatus): number => (a.job < b.job ? -1 : a.job > b.job ? 1 : 0);
-const endOf = (status: JobStatus): number => Date.parse(status.lastRuns[0]?.finished ?? '1970-01-01T00:00:00Z');
-const byEnd = (a: JobStatus, b: JobStatus): number => endOf(b) - endOf(a);
+
+/** Those with a run, the one that ended last first; then the others. */
+function byEnd(statuses: readonly JobStatus[]): readonly JobStatus[] {
+  const dated = statuses.map((status) => ({
+    status,
+    end: Date.parse(status.lastRuns[0]?.finished ?? '1970-01-01T00:00:00Z'),
+  }));
+  return dated.sort((a, b) => b.end - a.end || byName(a.status, b.status)).map(({ status }) => status);
+}

@@ -15,8 +15,13 @@ const ESCAPES = /\u001b\[[0-9;?]*[ -/]*[@-~]/g;
 export function oneLine(text: string, limit: number): string {
   const flat = text.toWellFormed().replace(ESCAPES, '').replace(UNSAFE, ' ').replace(/\s+/g, ' ').trim();
   if (flat.length <= limit) return flat;
-  const points = [...flat];
-  return points.length <= limit ? flat : `${points.slice(0, limit - 1).join('').trimEnd()}…`;
+  const points = Array.from(flat);
+  return points.length <= limit
+    ? flat
+    : `${points
+        .slice(0, limit - 1)
+        .join('')
+        .trimEnd()}…`;
 }
 
 /** Text within a Markdown table cell: on one line, with nothing that Markdown or HTML would act on. */
@@ -45,7 +50,9 @@ export function duration(ms: number): string {
   const first = units.findIndex(([, size]) => seconds >= size);
   return units
     .slice(first, first + 2)
-    .map(([unit, size], index) => [unit, Math.floor((index === 0 ? seconds : seconds % units[first]![1]) / size)] as const)
+    .map(
+      ([unit, size], index) => [unit, Math.floor((index === 0 ? seconds : seconds % units[first]![1]) / size)] as const,
+    )
     .filter(([, count]) => count > 0)
     .map(([unit, count]) => `${count}${unit}`)
     .join('');

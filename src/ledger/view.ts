@@ -72,13 +72,11 @@ export async function readState(
   const jobsTree = jobs?.mode === '040000' ? jobs.id : null;
   const invalidBlob = entries.get(INVALID_PATH)?.id ?? null;
   const sameInvalid = previous !== undefined && previous.invalidBlob === invalidBlob;
-  const { buckets, statuses } = await readBuckets(files, jobsTree, previous);
   return stateOf(files, {
     head,
     root,
     jobsTree,
-    buckets,
-    statuses,
+    buckets: await readBuckets(files, jobsTree, previous),
     readme: entries.get(README_PATH)?.id ?? null,
     invalidBlob,
     invalid: sameInvalid ? previous.view.invalid : await readInvalid(files, invalidBlob),
@@ -87,21 +85,24 @@ export async function readState(
 
 interface Parts extends Omit<LedgerState, 'view'> {
   readonly head: string | null;
-  readonly statuses: ReadonlyMap<string, JobStatus>;
   readonly invalid: InvalidManifests['items'];
 }
 
-const emptyRoot = { statuses: new Map(), readme: null, invalidBlob: null, invalid: [] };
+const emptyRoot = { readme: null, invalidBlob: null, invalid: [] };
 
 function stateOf(files: LedgerFiles, parts: Parts): LedgerState {
-  const { head, statuses, invalid, ...ids } = parts;
+  const { head, invalid, ...ids } = parts;
+  let statuses: ReadonlyMap<string, JobStatus> | undefined;
   const read = async (path: string): Promise<Uint8Array | undefined> => {
     const entry = await entryAt(files.readTree, ids.root, path);
     return entry && entry.mode !== '040000' ? files.branch.readBlob(entry.id) : undefined;
   };
   const view: LedgerView = {
     head,
-    statuses,
+    // Made when it is asked for: a writer that commits run after run has no use for it.
+    get statuses() {
+      return (statuses ??= statusesOf(ids.buckets));
+    },
     invalid,
     read,
     async spec(job) {
@@ -128,38 +129,37 @@ async function readBuckets(
   files: LedgerFiles,
   jobsTree: string | null,
   previous: LedgerState | undefined,
-): Promise<{ buckets: ReadonlyMap<string, Bucket>; statuses: ReadonlyMap<string, JobStatus> }> {
-  if (previous && previous.jobsTree === jobsTree) {
-    return { buckets: previous.buckets, statuses: previous.view.statuses };
-  }
+): Promise<ReadonlyMap<string, Bucket>> {
+  if (previous && previous.jobsTree === jobsTree) return previous.buckets;
   const buckets = new Map<string, Bucket>();
-  const statuses = new Map(previous?.view.statuses);
   for (const entry of jobsTree === null ? [] : await files.readTree(jobsTree)) {
     if (entry.mode !== '040000' || !/^[0-9a-f]{2}$/.test(entry.name)) continue;
     const before = previous?.buckets.get(entry.name);
-    const bucket = before?.tree === entry.id ? before : await readBucket(files, entry.name, entry.id, before);
-    buckets.set(entry.name, bucket);
-    if (bucket === before) continue;
-    for (const job of before?.jobs.keys() ?? []) if (!bucket.jobs.has(job)) statuses.delete(job);
-    for (const [job, { status }] of bucket.jobs) statuses.set(job, status);
+    buckets.set(entry.name, before?.tree === entry.id ? before : await readBucket(files, entry.name, entry.id, before));
   }
-  for (const [name, bucket] of previous?.buckets ?? []) {
-    if (!buckets.has(name)) for (const job of bucket.jobs.keys()) statuses.delete(job);
-  }
-  return { buckets, statuses };
+  return buckets;
+}
+
+function statusesOf(buckets: ReadonlyMap<string, Bucket>): ReadonlyMap<string, JobStatus> {
+  const statuses = new Map<string, JobStatus>();
+  for (const { jobs } of buckets.values()) for (const [job, { status }] of jobs) statuses.set(job, status);
+  return statuses;
 }
 
 /** An entry of the index counts if it names the folder as it is; any other job's status is read from its own file. */
 async function readBucket(files: LedgerFiles, name: string, tree: string, before: Bucket | undefined): Promise<Bucket> {
   const entries = await files.readTree(tree);
   const indexBlob = entries.find((entry) => entry.name === INDEX_NAME);
-  const index = indexBlob ? decodeIndex(await files.branch.readBlob(indexBlob.id)) : new Map<string, JobEntry>();
+  const index = indexBlob && decodeIndex(await files.branch.readBlob(indexBlob.id));
   const jobs = new Map<string, JobEntry>();
   for (const { mode, name: job, id } of entries) {
     if (mode !== '040000' || !isJobName(job)) continue;
-    const known = [before?.jobs.get(job), index.get(job)].find((entry) => entry?.folder === id);
-    const status = known?.status ?? (await readStatus(files, `${bucketFolder(name)}/${job}`, id));
-    if (status) jobs.set(job, known ?? { folder: id, status });
+    const known = before?.jobs.get(job);
+    const status =
+      (known?.folder === id ? known.status : undefined) ??
+      index?.statusOf(job, id) ??
+      (await readStatus(files, `${bucketFolder(name)}/${job}`, id));
+    if (status) jobs.set(job, { folder: id, status });
   }
   return { tree, readme: entries.find((entry) => entry.name === README_NAME)?.id ?? null, jobs };
 }

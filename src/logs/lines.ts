@@ -30,6 +30,9 @@ export interface LineReaderOptions {
   readonly onPiece: (piece: LinePiece) => void;
 }
 
+/** Colours that are kept of a piece; more of them colour nothing. */
+const MAX_COLOURS = 512;
+
 /**
  * Bytes to lines, in constant memory; how the bytes are cut into chunks makes no difference. A carriage return within
  * a line takes back what the line held so far, as a terminal overwrites a progress bar (only what is held: pieces that
@@ -82,7 +85,7 @@ export function createLineReader({ maxLine, onPiece }: LineReaderOptions): LineR
   const escapeByte = (byte: number): boolean => {
     const step = escapes.next(byte);
     inEscape = step.kind === 'more';
-    if (step.kind === 'colour') colours.push({ offset: used, sequence: step.sequence });
+    if (step.kind === 'colour' && colours.length < MAX_COLOURS) colours.push({ offset: used, sequence: step.sequence });
     if (step.kind === 'broken' && step.text !== '') append(Buffer.from(step.text));
     return step.kind !== 'broken';
   };

@@ -15,8 +15,8 @@ export interface SecretValue {
 /** Takes what a redaction stream lets through. Offsets count the bytes that were pushed into the stream. */
 export interface RedactionSink {
   keep(bytes: Buffer, offset: number): void;
-  /** Something was left out here. */
-  mask(): void;
+  /** What begins here is left out. */
+  mask(offset: number): void;
 }
 
 export interface RedactionStream {
@@ -73,7 +73,7 @@ export function createRedactor(secrets: readonly SecretValue[] = []): Redactor {
       patterns().scan(bytes, (from, to) => {
         if (from >= end) return;
         keepTo(from);
-        if (from > maskedTo || !masking) sink.mask();
+        if (from > maskedTo || !masking) sink.mask(offset + from);
         masking = true;
         maskedTo = Math.max(maskedTo, to);
         at = Math.min(maskedTo, end);

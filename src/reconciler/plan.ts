@@ -1,7 +1,8 @@
 import type { Catalog, DesiredJob, InvalidJob } from '../job/model.ts';
+import { formatProblem } from '../job/problems.ts';
 import type { LedgerView } from '../ledger/port.ts';
 import type { LiveRun } from '../runner/port.ts';
-import type { JobStatus, ManifestProblem, PlannedAction, Trigger } from '../schemas/index.ts';
+import type { JobStatus, PlannedAction, Trigger } from '../schemas/index.ts';
 
 /** A wish to run one job now, whatever its triggers say. */
 export interface RunRequest {
@@ -202,9 +203,6 @@ function invalidAction({ name, path, problems }: InvalidJob): Action {
   const message = `invalid: ${first ? formatProblem(first) : path}${more}`;
   return { job: name, action: 'invalid', path, reason: 'Invalid', message, problems: [...problems] };
 }
-
-const formatProblem = ({ file, line, column, field, message }: ManifestProblem): string =>
-  `${file}:${line}:${column}: ${field ? `${field}: ` : ''}${message}`;
 
 /** Whether the ledger knows already that the job is gone. */
 export const isRemoved = (status: JobStatus): boolean =>

@@ -1,8 +1,9 @@
-import type { CodedError } from '../errors.ts';
+import { type CodedError, messageOf } from '../errors.ts';
 import type { Catalog } from '../job/model.ts';
 import type { JobFacts, LedgerView } from '../ledger/port.ts';
 import type { RunKey } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
+import type { Snapshot } from '../sources/port.ts';
 import { createExecutor } from './executor.ts';
 import { manifestFacts, unattributed } from './facts.ts';
 import { knownJobs, plan, type PlanInput } from './plan.ts';
@@ -45,8 +46,22 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   const wake = createWake();
   const touched = new Set<string>();
 
+  let lastGood: Snapshot | undefined;
+
+  /** A source that can't be reached now leaves its last good revision in force. */
+  const newest = async (signal: AbortSignal): Promise<Snapshot> => {
+    try {
+      lastGood = await parts.source.fetch(signal);
+    } catch (error) {
+      if (lastGood === undefined || signal.aborted) throw error;
+      const message = `the source can't be read, going on with ${lastGood.revision}: ${messageOf(error)}`;
+      parts.emit({ kind: 'trouble', message });
+    }
+    return lastGood;
+  };
+
   const observe = async (signal: AbortSignal): Promise<Observation> => {
-    const snapshot = await parts.source.fetch(signal);
+    const snapshot = await newest(signal);
     const { view, live } = await actual(parts, signal);
     const catalog = await parts.catalogs.build(snapshot, { knownFiles: knownFiles(view) });
     return { snapshot, catalog, view, live };

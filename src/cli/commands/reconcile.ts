@@ -1,9 +1,10 @@
 import { Option, type Command } from 'commander';
 import { usageError } from '../../errors.ts';
+import { formatProblem } from '../../job/problems.ts';
 import type { Observation, SettleOptions } from '../../reconciler/ports.ts';
 import type { SettleReport } from '../../reconciler/reconciler.ts';
-import type { Outcome, PlannedAction, RunnerKind } from '../../schemas/index.ts';
-import { openWorkshop, type Workshop } from '../compose.ts';
+import type { Outcome, PlannedAction } from '../../schemas/index.ts';
+import { openTarget } from '../compose.ts';
 import { EXIT, exitCodeOf, isWell } from '../exit.ts';
 import { createLogger } from '../logger.ts';
 import {
@@ -22,6 +23,7 @@ import type { Context } from '../program.ts';
 import { stopSignals } from '../signals.ts';
 import { humanDuration, paintFor, widthOf } from '../terminal.ts';
 import { watchLoop } from '../watch.ts';
+import { openWorkshop, type Workshop } from '../workshop.ts';
 
 interface ReconcileOptions extends CommonOptions, RepositoryOptions, RunnerOptions {
   readonly dryRun?: boolean;
@@ -60,10 +62,11 @@ async function reconcile(target: string, options: ReconcileOptions, { io }: Cont
   const log = createLogger(io, options, options.watch ? 'info' : 'warn');
   const stop = stopSignals(io);
   const progress = createProgress({ io, log, quiet: isQuiet(options), output: false });
-  const workshop = await openWorkshop({ target, ...options, io, log, emit: (event) => progress.emit(event), readOnly: options.dryRun === true, signal: stop.hard });
+  const repository = await openTarget(target, options, io, stop.hard);
+  const workshop = await openWorkshop(repository, options, io, (event) => progress.emit(event));
   try {
     if (options.dryRun) return await dryRun(workshop, options, io, stop.soft);
-    if (options.watch) return await watchLoop(workshop, { progress, io, log, stop, ...options });
+    if (options.watch) return await watchLoop(workshop, ALL, stop, log);
     const started = performance.now();
     const report = await workshop.reconciler.settle(ALL, stop.soft, stop.hard);
     progress.close();
@@ -103,7 +106,7 @@ function printReport(report: SettleReport, workshop: Workshop, options: Reconcil
   const machine = { plan, outcomes: report.outcomes, failures: report.failures.map(({ code, message }) => ({ code, message })) };
   print(io, options.output, machine, () => {
     const problems = plan.actions.filter(({ action }) => action === 'invalid').map(({ message }) => `${message}\n`);
-    const others = (plan.problems ?? []).map(({ file, line, column, field, message }) => `invalid: ${file}:${line}:${column}: ${field ? `${field}: ` : ''}${message}\n`);
+    const others = (plan.problems ?? []).map((problem) => `invalid: ${formatProblem(problem)}\n`);
     const notes = plan.totals.run > 0 ? plan.notes.map((note) => `note: ${note}\n`) : [];
     return [...problems, ...others, ...notes, `${summary(report, workshop, ms)}\n`].join('');
   });
@@ -113,7 +116,7 @@ function printReport(report: SettleReport, workshop: Workshop, options: Reconcil
 function summary({ outcomes, plan }: SettleReport, workshop: Workshop, ms: number): string {
   if (outcomes.length === 0) return `nothing to run: ${plan.filter(({ action }) => action === 'none').length} jobs unchanged`;
   const runs = `${outcomes.length} ${outcomes.length === 1 ? 'run' : 'runs'}`;
-  const where = workshop.ledgerBranch === null ? 'no ledger was written' : `outcomes are on ${workshop.ledgerBranch}`;
+  const where = workshop.ledgerBranch === null ? 'no ledger was written' : `outcomes are on the branch ${workshop.ledgerBranch}`;
   return `${runs}: ${countResults(outcomes)} in ${humanDuration(ms)}; ${where}`;
 }
 
@@ -121,5 +124,3 @@ export function countResults(outcomes: readonly Pick<Outcome, 'result'>[]): stri
   const counts = Map.groupBy(outcomes, ({ result }) => result);
   return [...counts].map(([result, each]) => `${each.length} ${result}`).join(', ');
 }
-
-export type { RunnerKind };

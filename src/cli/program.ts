@@ -1,0 +1,81 @@
+import tab from '@bomb.sh/tab/commander';
+import { Command, CommanderError } from 'commander';
+import { isCoded, messageOf } from '../errors.ts';
+import { getCommand } from './commands/get.ts';
+import { initCommand } from './commands/init.ts';
+import { logsCommand } from './commands/logs.ts';
+import { reconcileCommand } from './commands/reconcile.ts';
+import { runCommand } from './commands/run.ts';
+import { validateCommand } from './commands/validate.ts';
+import { EXIT } from './exit.ts';
+import { paintFor, type Io } from './terminal.ts';
+import { VERSION } from './version.ts';
+
+/** What a command is handed. */
+export interface Context {
+  readonly io: Io;
+  /** Says with which code the process ends. */
+  exit(code: number): void;
+}
+
+const EXAMPLES = `
+Examples:
+  runledger init my-jobs                a repository with a first job
+  runledger reconcile --dry-run         what would run here, and why
+  runledger reconcile                   run it, and commit outcomes to the branch runledger/status
+  runledger get                         how every job ended
+  runledger logs nightly-report         what its last run printed
+  runledger run nightly-report --param REGION=us
+
+Exit codes: 0 all well · 1 a run did not succeed · 2 usage or configuration · 3 a manifest is invalid ·
+4 something would run (--dry-run --exit-code) · 130 ended by Ctrl-C
+`;
+
+/** Runs a command line; resolves to its exit code. Prints every error as one or two lines, never a stack. */
+export async function runProgram(args: readonly string[], io: Io): Promise<number> {
+  let code: number = EXIT.ok;
+  const program = createProgram({ io, exit: (value) => (code = value) });
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return code;
+  } catch (error) {
+    return report(error, io);
+  }
+}
+
+export function createProgram(context: Context): Command {
+  const { io } = context;
+  const program = new Command('runledger')
+    .description('Runs jobs from git, and commits what happened back to git.')
+    .version(VERSION)
+    .showHelpAfterError('(add --help to see what it takes)')
+    .addHelpText('after', EXAMPLES)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+      getOutHelpWidth: () => (io.stdout.isTTY ? io.stdout.columns : 100),
+    });
+  const add = (name: string, build: (command: Command, context: Context) => Command): void => {
+    const command = program.command(name).copyInheritedSettings(program);
+    build(command, context);
+  };
+  add('reconcile', reconcileCommand);
+  add('validate', validateCommand);
+  add('run', runCommand);
+  add('get', getCommand);
+  add('logs', logsCommand);
+  add('init', initCommand);
+  tab(program, { completionCommandName: 'completion' });
+  return program;
+}
+
+function report(error: unknown, io: Io): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  const paint = paintFor(io.stderr, io.env);
+  io.stderr.write(`${paint('red', 'error:')} ${messageOf(error)}\n`);
+  if (isCoded(error) && error.hint !== undefined) io.stderr.write(`${paint('gray', 'hint:')}  ${error.hint}\n`);
+  if (!isCoded(error) && io.env['RUNLEDGER_DEBUG']) io.stderr.write(`${error instanceof Error ? error.stack : ''}\n`);
+  // What is typed, configured or reached is wrong in all of these: nothing ran.
+  return EXIT.usage;
+}

@@ -1,0 +1,115 @@
+import { availableParallelism, hostname } from 'node:os';
+import { join } from 'node:path';
+import { usageError } from '../errors.ts';
+import { createCatalogBuilder } from '../job/catalog.ts';
+import { changedFields } from '../job/changes.ts';
+import { resolveFiles } from '../job/files.ts';
+import { resolveParameters } from '../job/parameters.ts';
+import type { ReconcilerEvent } from '../reconciler/ports.ts';
+import { createReconciler, type Reconciler } from '../reconciler/reconciler.ts';
+import { acquireLock } from '../runner/process/lock.ts';
+import type { Runner } from '../runner/port.ts';
+import { createProcessRunner } from '../runner/process/runner.ts';
+import { readSecretsFile } from '../runner/process/secrets.ts';
+import type { RunnerKind } from '../schemas/index.ts';
+import type { Source } from '../sources/port.ts';
+import type { Repository } from './compose.ts';
+import { finishRun } from './finish.ts';
+import type { RunnerOptions } from './options.ts';
+import type { Io } from './terminal.ts';
+import { VERSION } from './version.ts';
+
+/** A repository with everything that is needed to reconcile it. */
+export interface Workshop {
+  readonly repository: Repository;
+  readonly source: Source;
+  readonly ledgerBranch: string | null;
+  readonly runner: Runner;
+  readonly reconciler: Reconciler;
+  close(): Promise<void>;
+}
+
+/** How long one process waits for another that plans and starts runs of the same repository. */
+const TURN_LIMIT_MS = 60_000;
+
+/** Puts the parts together. Changes nothing until something is executed. */
+export async function openWorkshop(
+  repository: Repository,
+  options: RunnerOptions,
+  io: Io,
+  emit: (event: ReconcilerEvent) => void,
+): Promise<Workshop> {
+  const kind = runnerKind(repository, options.runner);
+  const catalogs = createCatalogBuilder();
+  const by = { runner: kind, version: VERSION, host: hostname() } as const;
+  const runner: Runner = createProcessRunner({
+    stateDir: repository.stateDir,
+    secrets: options.secrets === undefined ? {} : await readSecretsFile(options.secrets),
+    concurrency: concurrencyOf(options.concurrency),
+    env: io.env,
+    now: () => new Date(),
+    events: {
+      changed: (key) => reconciler.changed(key),
+      output: (line) => emit({ kind: 'output', line }),
+    },
+  });
+  const reconciler: Reconciler = createReconciler({
+    source: repository.source,
+    ledger: repository.ledger,
+    runner,
+    catalogs,
+    now: () => new Date(),
+    emit,
+    inTurn: (work, signal) => inTurn(join(repository.stateDir, 'lock'), work, emit, signal),
+    covered: (job, snapshot) => catalogs.covered(job, snapshot),
+    changedFields,
+    params: (job, given) => resolveParameters(job.manifest.spec, given),
+    files: (job, snapshot) => resolveFiles(job, snapshot),
+    finish: (run, finished) => finishRun(run, finished, by),
+  });
+  return {
+    repository,
+    source: repository.source,
+    ledgerBranch: repository.ledgerBranch,
+    runner,
+    reconciler,
+    async close() {
+      await runner.close('CancelRequested');
+      await repository.close();
+    },
+  };
+}
+
+/** Nobody runs a stranger's scripts on their own machine by accident: a URL has to name its runner. */
+function runnerKind({ kind, location }: Repository, wanted: RunnerKind | undefined): RunnerKind {
+  if (wanted === undefined && kind === 'url') {
+    const hint = '--runner process runs its commands on this machine, as you; --runner kubernetes in your cluster';
+    throw usageError('RunnerMissing', `${location}: a URL needs a runner named`, { hint });
+  }
+  if (wanted === 'kubernetes') {
+    throw usageError('RunnerUnavailable', 'the kubernetes runner is not part of this version yet', { hint: 'use --runner process' });
+  }
+  return 'process';
+}
+
+function concurrencyOf(text: string | undefined): number {
+  if (text === undefined) return availableParallelism();
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= 1_000) return value;
+  throw usageError('ConcurrencyForm', `--concurrency ${text}: write a whole number from 1 to 1000`);
+}
+
+async function inTurn<T>(
+  path: string,
+  work: () => Promise<T>,
+  emit: (event: ReconcilerEvent) => void,
+  signal: AbortSignal,
+): Promise<T> {
+  const onWait = (holder: string): void => emit({ kind: 'trouble', message: `waiting for its turn: ${holder}` });
+  const lock = await acquireLock(path, { onWait, signal, timeoutMs: TURN_LIMIT_MS });
+  try {
+    return await work();
+  } finally {
+    await lock.release();
+  }
+}

@@ -1,0 +1,172 @@
+import { readFile } from 'node:fs/promises';
+import { getCACertificates } from 'node:tls';
+import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici';
+import { isCoded, messageOf, transientError, usageError } from '../errors.ts';
+import { cancelled } from './cancel.ts';
+import { explanation, networkError, statusError, type GitService, type RequestContext } from './http-errors.ts';
+import { parseGitUrl, type Credentials } from './url.ts';
+
+export interface GitHttpOptions {
+  /** The longest silence, in ms: until the connection stands (at most 10 s), until the headers, between two parts of a body. Default 30 s. */
+  readonly timeoutMs?: number;
+  /** The longest time that one request may take as a whole, in ms. Default 10 min. */
+  readonly totalTimeoutMs?: number;
+  /** A PEM file with further certificate authorities to trust. */
+  readonly caFile?: string;
+  readonly userAgent?: string;
+  /** Sent to the origin of the repository's URL only. Credentials within the URL take precedence. */
+  readonly credentials?: Credentials;
+  /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are read from; default: the process's own environment. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const DEFAULT_TOTAL_MS = 600_000;
+const MAX_CONNECT_MS = 10_000;
+const MAX_ERROR_BYTES = 64 * 1024;
+
+/** An answer with status 200, or a redirect. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Buffer;
+}
+
+export interface Send {
+  readonly method: 'GET' | 'POST';
+  /** Where the request goes. */
+  readonly url: string;
+  /** The repository as it was configured, credentials included. */
+  readonly repository: string;
+  readonly service: GitService;
+  readonly body?: Uint8Array;
+  readonly signal: AbortSignal;
+  readonly maxBytes: number;
+}
+
+/** A header by its lower-case name; the first where there are several. */
+export const headerOf = (answer: Answer, name: string): string | undefined => {
+  const value = answer.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+};
+
+const basic = (username: string, password: string): string =>
+  `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+
+/** The Authorization headers to try in turn: a token goes as a password first (GitHub, GitLab, Gitea), then as a bearer. */
+function authorizations(credentials: Credentials | undefined): readonly (string | undefined)[] {
+  if (!credentials) return [undefined];
+  if (credentials.kind === 'basic') return [basic(credentials.username, credentials.password)];
+  return [basic('x-access-token', credentials.token), `Bearer ${credentials.token}`];
+}
+
+function scrubber(credentials: Credentials | undefined): (text: string) => string {
+  const secrets = authorizations(credentials).flatMap((header) => (header ? [header.replace(/^\w+ /, '')] : []));
+  if (credentials) secrets.push(credentials.kind === 'basic' ? credentials.password : credentials.token);
+  return (text) => secrets.reduce((clean, secret) => (secret === '' ? clean : clean.replaceAll(secret, '***')), text);
+}
+
+async function readCertificates(caFile: string): Promise<string[]> {
+  try {
+    return [...getCACertificates('default'), await readFile(caFile, 'utf8')];
+  } catch (error) {
+    throw usageError('CaFileUnreadable', `the file of certificate authorities cannot be read: ${messageOf(error)}`);
+  }
+}
+
+async function createDispatcher(options: GitHttpOptions): Promise<Dispatcher> {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, env = process.env } = options;
+  const tls = options.caFile === undefined ? {} : { ca: await readCertificates(options.caFile) };
+  const connect = { ...tls, timeout: Math.min(timeoutMs, MAX_CONNECT_MS) };
+  const all = env['all_proxy'] ?? env['ALL_PROXY'] ?? '';
+  return new EnvHttpProxyAgent({
+    httpProxy: env['http_proxy'] ?? env['HTTP_PROXY'] ?? all,
+    httpsProxy: env['https_proxy'] ?? env['HTTPS_PROXY'] ?? all,
+    noProxy: env['no_proxy'] ?? env['NO_PROXY'] ?? '',
+    connect,
+    requestTls: connect,
+    proxyTls: connect,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+  });
+}
+
+const tooLarge = (url: string, maxBytes: number) =>
+  transientError('AnswerTooLarge', `${url} answered with more than ${maxBytes} bytes`);
+
+async function readBody(body: AsyncIterable<Uint8Array>, url: string, maxBytes: number): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of body) {
+    size += part.length;
+    if (size > maxBytes) throw tooLarge(url, maxBytes);
+    parts.push(part);
+  }
+  return Buffer.concat(parts, size);
+}
+
+/** One HTTP request: credentials, proxies, certificates, time limits and errors; redirects are the caller's. */
+export interface Transport {
+  send(request: Send): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+/** Makes the transport. Throws `CaFileUnreadable`. */
+export async function createTransport(options: GitHttpOptions): Promise<Transport> {
+  const { totalTimeoutMs = DEFAULT_TOTAL_MS, userAgent = 'git/runledger' } = options;
+  const dispatcher = await createDispatcher(options);
+  /** Which of {@link authorizations} a server took, by origin. */
+  const acceptedForms = new Map<string, number>();
+
+  const exchange = async (send: Send, authorization: string | undefined, context: RequestContext): Promise<Answer> => {
+    const limit = AbortSignal.timeout(totalTimeoutMs);
+    try {
+      const answer = await request(send.url, {
+        dispatcher,
+        method: send.method,
+        headers: {
+          'user-agent': userAgent,
+          accept: send.method === 'GET' ? '*/*' : `application/x-${send.service}-result`,
+          pragma: 'no-cache',
+          ...(send.body ? { 'content-type': `application/x-${send.service}-request` } : {}),
+          ...(authorization === undefined ? {} : { authorization }),
+        },
+        body: send.body ?? null,
+        signal: AbortSignal.any([send.signal, limit]),
+      });
+      const ok = answer.statusCode === 200;
+      // Of an error's page only the beginning is of interest.
+      const body = await readBody(answer.body, context.url, ok ? send.maxBytes : MAX_ERROR_BYTES).catch((error: unknown) => {
+        if (ok) throw error;
+        return Buffer.alloc(0);
+      });
+      return { status: answer.statusCode, headers: answer.headers, body };
+    } catch (error) {
+      if (isCoded(error)) throw error;
+      if (send.signal.aborted) throw cancelled(`the request to ${context.url}`);
+      throw networkError(error, context, limit.aborted);
+    }
+  };
+
+  /** Sends with the credentials that the target may see. Any answer but 200 and redirects is thrown. */
+  const transmit = async (send: Send): Promise<Answer> => {
+    const repository = parseGitUrl(send.repository);
+    const given = repository.credentials ?? options.credentials;
+    const { origin } = new URL(send.url);
+    const allowed = origin === repository.origin ? given : undefined;
+    const credentials = allowed ? 'sent' : given ? 'withheld' : 'none';
+    const context: RequestContext = { url: repository.url, service: send.service, credentials, scrub: scrubber(given) };
+    const forms = authorizations(allowed);
+    for (let form = acceptedForms.get(origin) ?? 0; ; form++) {
+      const answer = await exchange(send, forms[form], context);
+      const { status } = answer;
+      if (status === 401 && form + 1 < forms.length) continue;
+      if (status === 200) acceptedForms.set(origin, form);
+      if (status === 200 || (status >= 300 && status < 400 && headerOf(answer, 'location') !== undefined)) return answer;
+      const said = explanation(headerOf(answer, 'content-type') ?? '', answer.body);
+      throw statusError({ status, retryAfter: headerOf(answer, 'retry-after'), said }, context);
+    }
+  };
+
+  return { send: transmit, close: () => dispatcher.destroy() };
+}

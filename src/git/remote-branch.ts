@@ -1,0 +1,167 @@
+import fs from 'node:fs';
+import git, { Errors } from 'isomorphic-git';
+import { CodedError, isCoded, messageOf, terminalError, transientError } from '../errors.ts';
+import { pause } from './cancel.ts';
+import { historyContains, readHistory } from './history.ts';
+import type { Branch, NewObject } from './port.ts';
+import { encodePush, judgeRefusal, parsePushAnswer, pushCapabilities, type PushAnswer } from './push.ts';
+import { assertBranchName, conflictingBranch, refConflict, refMoved } from './refs.ts';
+import { openRemoteClone, type RemoteClone, type RemoteCloneOptions } from './remote-clone.ts';
+import { branchNames, parseAdvertisement, type Advertisement } from './remote-refs.ts';
+import { createSerial } from './serial.ts';
+
+export interface RemoteBranchOptions extends RemoteCloneOptions {
+  /** Without `refs/heads/`. It need not exist yet. */
+  readonly branch: string;
+  /** Names us to the server. */
+  readonly agent?: string;
+}
+
+interface Move {
+  readonly from: string | null;
+  readonly to: string;
+  readonly objects: readonly NewObject[];
+  readonly signal: AbortSignal;
+}
+
+const DEFAULT_AGENT = 'git/runledger';
+const HISTORY_LIMIT = 50_000;
+/** Waits before each look at the remote after a lost answer: the server may still be at work on the push. */
+const SETTLE_WAITS_MS: readonly number[] = [0, 500, 2000];
+/** After these it is unknown whether the push took place. */
+const UNCERTAIN: ReadonlySet<string> = new Set(['Timeout', 'ConnectionFailed', 'ServerError', 'NotGit', 'AnswerTooLarge']);
+
+/**
+ * A branch of a remote repository over http(s). `refresh` costs one request when nothing is new. `advance` is a push of
+ * our own: one request with exactly the new objects; it throws `RefMoved` (transient) when another was faster,
+ * `PushRejected` (terminal) when a rule of the server forbids it, `RefConflict`, and the transport's errors.
+ * One operation runs at a time.
+ */
+export async function openRemoteBranch(options: RemoteBranchOptions): Promise<Branch> {
+  const { branch, agent = DEFAULT_AGENT } = options;
+  assertBranchName(branch);
+  const clone = await openRemoteClone(options);
+  const serial = createSerial();
+  const pusher = createPusher(options, clone, agent);
+
+  const refresh = async (signal: AbortSignal): Promise<string | null> => {
+    const advertised = await clone.advertise(signal);
+    pusher.saw(advertised);
+    return clone.update(branch, advertised, signal);
+  };
+
+  /** Finds out what became of a push whose answer was lost; returns if it took place. */
+  const settle = async ({ from, to, signal }: Move, problem: CodedError): Promise<void> => {
+    let tip: string | null | undefined;
+    let failure: unknown;
+    for (const wait of SETTLE_WAITS_MS) {
+      await pause(wait, signal, `pushing to ${clone.url}`);
+      try {
+        tip = await refresh(signal);
+        if (tip !== from) break;
+      } catch (error) {
+        failure = error;
+      }
+    }
+    if (tip === undefined) {
+      throw transientError(
+        'PushUnclear',
+        `the answer to a push to ${clone.url} was lost (${problem.message}), and the branch cannot be read again: ${messageOf(failure)}`,
+      );
+    }
+    if (tip !== null && (await historyContains(clone, tip, to, HISTORY_LIMIT))) return;
+    throw tip === from ? problem : refMoved(branch, from, clone.url);
+  };
+
+  const advance = async (move: Move): Promise<void> => {
+    let answer: PushAnswer;
+    try {
+      answer = await pusher.push(move);
+      if (answer.kind === 'unpackFailed') answer = await pusher.pushOtherwise(move);
+    } catch (error) {
+      if (!(error instanceof CodedError) || !UNCERTAIN.has(error.code)) throw error;
+      return settle(move, error);
+    }
+    switch (answer.kind) {
+      case 'accepted':
+        // The remote has it: that it could not be kept here too only costs the next refresh a fetch.
+        return clone.adopt(branch, move.to, move.objects).catch(() => undefined);
+      case 'moved':
+        throw refMoved(branch, move.from, clone.url);
+      case 'lost':
+        return settle(move, transientError('ConnectionFailed', `${clone.url} gave no answer to a push`));
+      case 'rejected':
+        throw pushRejected(branch, clone.url, answer);
+      case 'unclear':
+      case 'unpackFailed':
+        return settle(move, pushRejected(branch, clone.url, answer));
+    }
+  };
+
+  return {
+    name: branch,
+    readCommit: clone.readCommit,
+    readTree: clone.readTree,
+    readBlob: clone.readBlob,
+    log: (head, limit) => readHistory(clone, head, limit),
+    refresh: (signal) => serial(() => refresh(signal)),
+    advance: (from, to, objects, signal) => serial(() => advance({ from, to, objects, signal })),
+  };
+}
+
+function pushRejected(branch: string, url: string, answer: { readonly reason: string; readonly message: string }): CodedError {
+  const said = answer.message === '' ? '' : ` (${answer.message})`;
+  return terminalError('PushRejected', `${url} rejected a push to branch ${branch}: ${answer.reason}${said}`, {
+    hint: 'Allow the pushing user to write to this branch (branch protection, hooks), or use another ledger branch.',
+  });
+}
+
+/** Sends pushes of one branch. */
+function createPusher({ branch, http, url }: RemoteBranchOptions, clone: RemoteClone, agent: string) {
+  const ref = `refs/heads/${branch}`;
+  /** What receive-pack offers does not change while we run. */
+  let offered: ReadonlySet<string> | undefined;
+  let last: Advertisement | undefined;
+
+  return {
+    /** Remembers the refs that the remote had last. */
+    saw(advertisement: Advertisement): void {
+      last = advertisement;
+    },
+    async push({ from, to, objects, signal }: Move): Promise<PushAnswer> {
+      if (!offered) {
+        const found = parseAdvertisement(await http.discover(url, 'git-receive-pack', signal), clone.url);
+        offered = found.capabilities;
+        last ??= found;
+      }
+      const other = from === null && last ? conflictingBranch(branch, branchNames(last)) : undefined;
+      if (other !== undefined) throw refConflict(branch, other, clone.url);
+      const capabilities = pushCapabilities(offered, agent);
+      const body = encodePush({ ref, from, to }, objects, capabilities);
+      const answer = await http.post({ url, service: 'git-receive-pack', body, signal });
+      return parsePushAnswer(answer, ref, capabilities.includes('side-band-64k'));
+    },
+    /** isomorphic-git's own push, which finds out itself what to send: slow, for servers that cannot take ours. */
+    async pushOtherwise({ from, to, objects, signal }: Move): Promise<PushAnswer> {
+      await clone.adopt(branch, to, objects);
+      try {
+        await git.push({
+          fs,
+          http: http.client(url, signal),
+          gitdir: clone.gitDir(),
+          cache: clone.cache(),
+          url: clone.url,
+          remote: 'origin',
+          ref,
+          remoteRef: ref,
+        });
+        return { kind: 'accepted' };
+      } catch (error) {
+        await clone.adopt(branch, from ?? to, []);
+        if (isCoded(error)) throw error;
+        if (error instanceof Errors.PushRejectedError) return { kind: 'moved', reason: messageOf(error) };
+        return judgeRefusal(messageOf(error), '');
+      }
+    },
+  };
+}

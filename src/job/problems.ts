@@ -1,0 +1,48 @@
+import type { ManifestProblem } from '../schemas/index.ts';
+import type { Finding } from './explain.ts';
+import { formatPath } from './positions.ts';
+import { shorten } from './words.ts';
+import type { YamlFile } from './yaml.ts';
+
+/** `jobs/a.yaml:12:7: spec.timeouts.run: "5 minutes" is not a duration; write 5m` */
+export function formatProblem({ file, line, column, field, message }: ManifestProblem): string {
+  return `${file}:${line}:${column}: ${field === undefined ? '' : `${field}: `}${message}`;
+}
+
+/** Findings with their places in the file: in the order of the text, one for each field and place. */
+export function placeFindings(path: string, yaml: YamlFile, document: number, findings: readonly Finding[]): readonly ManifestProblem[] {
+  return tidyProblems(
+    findings.map((finding) => ({
+      file: path,
+      ...yaml.locate(document, finding.path, finding.place),
+      ...(finding.path.length === 0 ? {} : { field: formatPath(finding.path) }),
+      message: shorten(finding.message),
+    })),
+  );
+}
+
+/** Orders problems by file, line and column, and keeps the first for each field at a place. */
+export function tidyProblems(problems: readonly ManifestProblem[]): readonly ManifestProblem[] {
+  const seen = new Set<string>();
+  const kept = problems.filter(({ file, line, column, field }) => {
+    const place = JSON.stringify([file, line, column, field]);
+    return seen.has(place) ? false : seen.add(place);
+  });
+  return kept.sort(compareProblems);
+}
+
+/** By file, line, column, field and message. */
+export function compareProblems(a: ManifestProblem, b: ManifestProblem): number {
+  return (
+    compareText(a.file, b.file) ||
+    a.line - b.line ||
+    a.column - b.column ||
+    compareText(a.field ?? '', b.field ?? '') ||
+    compareText(a.message, b.message)
+  );
+}
+
+/** By UTF-16 code units: the same on every machine, unlike a comparison by locale. */
+export function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,68 @@
+import type { Job } from '../schemas/index.ts';
+import type { Finding } from './explain.ts';
+import type { FieldPath } from './positions.ts';
+import { NOT_SUPPORTED, TEMPLATES_SUPPORTED } from './support.ts';
+import { quote } from './words.ts';
+
+/** Rules that hold for every string of a Job, wherever it stands: what a process can't be given, and `${{ }}`. */
+export function stringTroubles(job: Job): readonly Finding[] {
+  const findings: Finding[] = [];
+  visit(job, [], findings);
+  return findings;
+}
+
+function visit(value: unknown, path: FieldPath, findings: Finding[]): void {
+  if (typeof value === 'string') {
+    const message = stringTrouble(value, path);
+    if (message !== undefined) findings.push({ path, place: 'value', message });
+  } else if (Array.isArray(value)) {
+    value.forEach((item, index) => visit(item, [...path, index], findings));
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [key, child] of Object.entries(value)) {
+      const below = [...path, key];
+      if (key === '__proto__') findings.push({ path: below, place: 'key', message: 'this name is not allowed' });
+      else visit(child, below, findings);
+    }
+  }
+}
+
+function stringTrouble(value: string, path: FieldPath): string | undefined {
+  if (!value.isWellFormed()) return 'holds half of a surrogate pair, which is no character';
+  // A file may hold any text; arguments, variables and names end at a NUL.
+  if (value.includes('\0') && path.at(-1) !== 'content') return 'holds a NUL character, which no process can be given';
+  const at = value.indexOf('${{');
+  if (at < 0 || isProse(path)) return undefined;
+  const expression = /^\$\{\{[^}]{0,80}\}\}/.exec(value.slice(at))?.[0] ?? '${{ }}';
+  if (isScript(path)) return `${quote(expression).slice(1, -1)} is not filled in within scripts; ${instead(expression)}`;
+  if (!mayHoldExpressions(path)) return '${{ }} is not filled in here; write the value out';
+  return TEMPLATES_SUPPORTED ? undefined : `\${{ }} ${NOT_SUPPORTED}`;
+}
+
+/** Texts for people, which are shown as they are. */
+function isProse(path: FieldPath): boolean {
+  return path[1] === 'description' || path[1] === 'annotations' || (path[1] === 'parameters' && path[3] === 'message');
+}
+
+function isScript(path: FieldPath): boolean {
+  return path[0] === 'spec' && (path.at(-1) === 'run' || path[1] === 'hooks');
+}
+
+function mayHoldExpressions(path: FieldPath): boolean {
+  return path[0] === 'spec' && !['on', 'needs', 'runsOn', 'parameters'].includes(String(path[1]));
+}
+
+/** The variables in which scripts find what expressions see. */
+const VARIABLES: Readonly<Record<string, string>> = {
+  'job.name': 'RUNLEDGER_JOB',
+  'run.number': 'RUNLEDGER_RUN',
+  'run.revision': 'RUNLEDGER_REVISION',
+  'trigger.kind': 'RUNLEDGER_TRIGGER',
+};
+
+function instead(expression: string): string {
+  const name = expression.slice(3, -2).trim();
+  const [, scope, key] = /^(params|matrix)\.(\w+)$/.exec(name) ?? [];
+  const variable =
+    scope === 'params' ? `RUNLEDGER_PARAM_${key}` : scope === 'matrix' ? `RUNLEDGER_MATRIX_${key?.toUpperCase()}` : VARIABLES[name];
+  return variable === undefined ? 'set a variable in env and read that' : `write $${variable}`;
+}

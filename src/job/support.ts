@@ -1,0 +1,80 @@
+import type { Job } from '../schemas/index.ts';
+import type { Finding } from './explain.ts';
+import type { FieldPath } from './positions.ts';
+
+/** A field whose machinery this version does not have. `*` stands for every entry of a list or mapping. */
+interface Unsupported {
+  readonly path: readonly string[];
+  /** Which values of it need the machinery. */
+  readonly refuses: (value: unknown) => boolean;
+}
+
+const isWritten = (value: unknown): boolean => value !== undefined;
+const holdsAnything = (value: unknown): boolean => typeof value === 'object' && value !== null && Object.keys(value).length > 0;
+const isOn = (value: unknown): boolean => value !== undefined && value !== false;
+const otherThan =
+  (...values: readonly unknown[]) =>
+  (value: unknown): boolean =>
+    value !== undefined && !values.includes(value);
+
+/**
+ * What a Job may say in this format and this version can't do yet. Such a job is refused and never run without it; a value
+ * equal to the default is fine. A line goes when its machinery comes.
+ */
+const UNSUPPORTED: readonly Unsupported[] = [
+  { path: ['spec', 'on', 'schedule'], refuses: isWritten },
+  { path: ['spec', 'on', 'pullRequest'], refuses: isOn },
+  { path: ['spec', 'needs'], refuses: holdsAnything },
+  { path: ['spec', 'if'], refuses: isWritten },
+  { path: ['spec', 'steps', '*', 'if'], refuses: isWritten },
+  { path: ['spec', 'checkout'], refuses: isOn },
+  { path: ['spec', 'concurrency', 'group'], refuses: isWritten },
+  { path: ['spec', 'concurrency', 'policy'], refuses: otherThan('queue') },
+  { path: ['spec', 'priority'], refuses: otherThan(0) },
+  { path: ['spec', 'finally'], refuses: holdsAnything },
+  { path: ['spec', 'services'], refuses: holdsAnything },
+  { path: ['spec', 'hooks'], refuses: holdsAnything },
+  { path: ['spec', 'tasks'], refuses: holdsAnything },
+  { path: ['spec', 'matrix'], refuses: isWritten },
+  { path: ['spec', 'slots'], refuses: otherThan(1) },
+  { path: ['spec', 'abort'], refuses: otherThan('never') },
+  { path: ['spec', 'runsOn'], refuses: isWritten },
+  { path: ['spec', 'retry', 'limit'], refuses: otherThan(0) },
+  { path: ['spec', 'retry', 'infrastructure'], refuses: otherThan(0) },
+  { path: ['spec', 'artifacts'], refuses: isWritten },
+  { path: ['spec', 'logs', 'upload'], refuses: otherThan('never') },
+  { path: ['spec', 'keep', 'artifacts'], refuses: otherThan('180d') },
+];
+
+/** Kinds that the format has and this version can't do anything with yet. */
+export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set(['RunnerSet']);
+
+/** Whether `${{ }}` is filled in by this version. */
+export const TEMPLATES_SUPPORTED = false;
+
+export const NOT_SUPPORTED = 'is not supported by this version yet';
+
+/** The fields of a Job, valid by the schema, that this version can't honour. */
+export function unsupportedFields(job: Job): readonly Finding[] {
+  return UNSUPPORTED.flatMap(({ path, refuses }) =>
+    fieldsAt(job, path, []).filter(({ value }) => refuses(value)),
+  ).map(({ path, value }) => ({ path, place: 'key', message: shown(value) }));
+}
+
+function shown(value: unknown): string {
+  const scalar = typeof value === 'string' || typeof value === 'number';
+  return scalar ? `${JSON.stringify(value).slice(0, 60)} ${NOT_SUPPORTED}` : NOT_SUPPORTED;
+}
+
+interface Field {
+  readonly path: FieldPath;
+  readonly value: unknown;
+}
+
+function fieldsAt(value: unknown, pattern: readonly string[], path: FieldPath): readonly Field[] {
+  const [part, ...rest] = pattern;
+  if (part === undefined) return [{ path, value }];
+  if (typeof value !== 'object' || value === null) return [];
+  if (part !== '*') return Object.hasOwn(value, part) ? fieldsAt((value as Record<string, unknown>)[part], rest, [...path, part]) : [];
+  return Object.entries(value).flatMap(([key, child]) => fieldsAt(child, rest, [...path, Array.isArray(value) ? Number(key) : key]));
+}

@@ -1,0 +1,212 @@
+import type { AttemptOutput } from '../runner/port.ts';
+import { createBoundedLog } from './bound.ts';
+import { createDirectiveParser, type DirectiveParser, type Remark } from './directives.ts';
+import { createLineBuilder, type LineBuilder } from './builder.ts';
+import { createLineReader, type LinePiece, type LineReader } from './lines.ts';
+import { createRedactor, MASK, type RedactionStream, type SecretValue } from './redact.ts';
+import { createVariables } from './variables.ts';
+
+/** The two streams of a process. */
+export type StreamName = 'stdout' | 'stderr';
+
+/** A redacted line as it passes by. */
+export interface RecordedLine {
+  /** RFC 3339 with milliseconds, UTC. */
+  readonly at: string;
+  readonly step: string;
+  readonly stream: StreamName;
+  /** For a terminal: may hold colours (SGR sequences), and then ends with a reset. */
+  readonly text: string;
+  /** As it is stored, `<time> <step> <stream> <text>` with a line break and without colours. */
+  readonly stored: Buffer;
+}
+
+export interface RecorderOptions {
+  readonly secrets: readonly SecretValue[];
+  /** In bytes: of the log that is kept, and of a line of it. */
+  readonly limits: { readonly maxBytes: number; readonly maxLine: number };
+  readonly now: () => Date;
+  readonly onLine: (line: RecordedLine) => void;
+}
+
+/** Makes of the output of an attempt what is shown and kept of it. */
+export interface Recorder {
+  write(step: string, stream: StreamName, chunk: Uint8Array): void;
+  /** A step has ended: its open lines, values and everything that was kept back are brought to an end. */
+  flush(): void;
+  /** A text of the runner's own, such as an error message, with all secrets and masks redacted. */
+  redact(text: string): string;
+  /** Notes something for the person who reads the outcome. */
+  warn(warning: string): void;
+  /** The log and what the directives set. Nothing can be written after it. */
+  end(): AttemptOutput;
+}
+
+/** Remarks, and warnings, that are kept. */
+const MAX_NOTES = 50;
+/** Bytes of whole lines that are collected before they are searched for secrets. */
+const BATCH = 64 * 1024;
+const NEWLINE = Buffer.from('\n');
+const MASKED_DIRECTIVE = Buffer.from(`::add-mask ${MASK}`);
+
+/** One stream of a step on its way: bytes, lines, directives, redaction, lines again. */
+interface Channel {
+  readonly reader: LineReader;
+  readonly directives: DirectiveParser;
+  readonly redaction: RedactionStream;
+  readonly builder: LineBuilder;
+  batch: Buffer[];
+  batchBytes: number;
+  /** Bytes handed to the redaction, the batch included. */
+  total: number;
+}
+
+/** Up to MAX_NOTES different things, and a last one that says that there were more. */
+function createNotes<T>(keyOf: (note: T) => string, overflow: (left: number) => string) {
+  const notes = new Map<string, T>();
+  const left = new Set<string>();
+  return {
+    add(note: T): void {
+      const key = keyOf(note);
+      if (notes.has(key)) return;
+      if (notes.size < MAX_NOTES) notes.set(key, note);
+      else if (left.size < 10_000) left.add(key);
+    },
+    list: (): T[] => [...notes.values()],
+    overflow: (): string[] => (left.size === 0 ? [] : [overflow(left.size)]),
+  };
+}
+
+/** The time of a line and the bytes it begins with: made anew only when the clock has moved on. */
+function createStamp(now: () => Date, rest: string): () => { readonly at: string; readonly prefix: Buffer } {
+  let last = Number.NaN;
+  let stamp = { at: '', prefix: NEWLINE };
+  return () => {
+    const time = now();
+    if (time.getTime() !== last) {
+      last = time.getTime();
+      const at = time.toISOString();
+      stamp = { at, prefix: Buffer.from(`${at}${rest}`) };
+    }
+    return stamp;
+  };
+}
+
+/** Composes the parts of this folder for one attempt. Needs constant memory, however much is written. */
+export function createRecorder({ secrets, limits, now, onLine }: RecorderOptions): Recorder {
+  // A line has to fit into the tail of the log several times over, and everything into maxBytes.
+  const maxLine = Math.max(128, Math.min(limits.maxLine, Math.floor(limits.maxBytes / 8)));
+  const log = createBoundedLog(limits.maxBytes);
+  const redactor = createRedactor();
+  const remarks = createNotes<Remark>(
+    (remark) => JSON.stringify(remark),
+    (left) => `${left} more annotations were left out; a run keeps ${MAX_NOTES}`,
+  );
+  const warnings = createNotes<string>(
+    (text) => text,
+    (left) => `${left} more warnings were left out`,
+  );
+  const variables = createVariables(warnings.add);
+  const channels = new Map<string, Channel>();
+  const addSecret = (secret: SecretValue): void => {
+    const refused = redactor.add(secret);
+    if (refused !== undefined) warnings.add(refused);
+  };
+  for (const secret of secrets) addSecret(secret);
+
+  const search = (channel: Channel): void => {
+    if (channel.batchBytes === 0) return;
+    const bytes = Buffer.concat(channel.batch, channel.batchBytes);
+    channel.batch = [];
+    channel.batchBytes = 0;
+    channel.redaction.push(bytes);
+  };
+  const append = (channel: Channel, bytes: Buffer): void => {
+    channel.batch.push(bytes);
+    channel.batchBytes += bytes.length;
+    channel.total += bytes.length;
+  };
+  const pass = (channel: Channel, piece: LinePiece): void => {
+    const shown = channel.directives.piece(piece);
+    if (shown === 'mask') append(channel, MASKED_DIRECTIVE);
+    if (shown === 'show') {
+      for (const { offset, sequence } of piece.colours) channel.builder.colour(channel.total + offset, sequence);
+      append(channel, Buffer.from(piece.bytes));
+    }
+    if (piece.last) append(channel, NEWLINE);
+    if (channel.batchBytes >= BATCH) search(channel);
+  };
+
+  const openChannel = (step: string, stream: StreamName): Channel => {
+    const stamp = createStamp(now, ` ${step} ${stream} `);
+    const builder = createLineBuilder({
+      maxLine,
+      onLine(plain, display) {
+        const { at, prefix } = stamp();
+        const stored = Buffer.allocUnsafe(prefix.length + plain.length + 1);
+        prefix.copy(stored);
+        plain.copy(stored, prefix.length);
+        stored[stored.length - 1] = 0x0a;
+        log.push(stored);
+        onLine({ at, step, stream, text: display ?? plain.toString(), stored });
+      },
+    });
+    const channel: Channel = {
+      builder,
+      redaction: redactor.open(builder),
+      directives: createDirectiveParser({
+        variables,
+        remark: remarks.add,
+        warn: (warning) => warnings.add(`step ${step}: ${warning}`),
+        mask(value) {
+          search(channel); // a mask holds from its line on
+          addSecret({ label: `a mask of step ${step}`, value });
+        },
+      }),
+      reader: createLineReader({ maxLine, onPiece: (piece) => pass(channel, piece) }),
+      batch: [],
+      batchBytes: 0,
+      total: 0,
+    };
+    return channel;
+  };
+  const flush = (): void => {
+    for (const channel of channels.values()) {
+      channel.reader.end();
+      channel.directives.end();
+      search(channel);
+      channel.redaction.end();
+      channel.builder.end();
+    }
+    channels.clear();
+  };
+
+  return {
+    write(step, stream, chunk) {
+      const name = `${stream} ${step}`;
+      const channel = channels.get(name) ?? openChannel(step, stream);
+      channels.set(name, channel);
+      channel.reader.push(chunk);
+      search(channel);
+    },
+    flush,
+    redact: redactor.redact,
+    warn: warnings.add,
+    end() {
+      flush();
+      const { redact } = redactor;
+      const notes = [...warnings.list(), ...warnings.overflow(), ...remarks.overflow()];
+      return {
+        log: log.content(),
+        complete: log.complete(),
+        vars: Object.fromEntries(Array.from(variables.values, ([key, value]) => [redact(key), redact(value)])),
+        annotations: remarks.list().map(({ file, message, ...remark }) => ({
+          ...remark,
+          message: redact(message),
+          ...(file === undefined ? {} : { file: redact(file) }),
+        })),
+        warnings: notes.map(redact),
+      };
+    },
+  };
+}

@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto';
+import type { AttemptState, RunRecord } from '../runner/port.ts';
+import type { AttemptOutcome, LogReference, Outcome, TaskOutcome, Times } from '../schemas/index.ts';
+import { exitCodeMeanings, judgeAttempt, type Judgement } from './judge.ts';
+import { decidingTask, judgeRun, judgeTask } from './run.ts';
+
+/** Where the log of an attempt lies on the ledger. The task is undefined for a run without fan-out. */
+export type LogPath = (job: string, run: number, attempt: number, task: string | undefined) => string;
+
+/** The name of the one task of a run without fan-out. */
+export const DEFAULT_TASK = 'default';
+
+const STILL_RUNNING: Judgement = {
+  result: 'error',
+  reason: 'ControllerLost',
+  message: 'nobody saw how the attempt ended',
+  exitCode: null,
+  step: null,
+};
+
+const pathOf = (record: RunRecord, { task, number }: AttemptState, logPath: LogPath): string =>
+  logPath(record.job, record.run, number, task === DEFAULT_TASK ? undefined : task);
+
+function logReference(record: RunRecord, attempt: AttemptState, logPath: LogPath): LogReference | undefined {
+  const { output, started, ending } = attempt;
+  if (output === null || started === null) return undefined;
+  const why =
+    ending?.kind === 'lost'
+      ? 'what was printed last was not seen'
+      : 'the middle was left out to keep the log within logs.maxBytes';
+  return {
+    path: pathOf(record, attempt, logPath),
+    bytes: output.log.length,
+    sha256: createHash('sha256').update(output.log).digest('hex'),
+    complete: output.complete,
+    ...(output.complete ? {} : { reason: why }),
+  };
+}
+
+const times = (queued: string, started: string | null, finished: string): Times => ({
+  queued,
+  ...(started === null ? {} : { started }),
+  finished,
+});
+
+const decided = ({ result, reason, message, exitCode, step }: Judgement) => ({
+  result,
+  reason,
+  message,
+  exitCode,
+  ...(step === null ? {} : { step }),
+});
+
+interface Task {
+  readonly judgement: Judgement;
+  readonly outcome: TaskOutcome;
+  readonly last: AttemptState | undefined;
+}
+
+function buildTask(
+  record: RunRecord,
+  name: string,
+  attempts: readonly AttemptState[],
+  finished: string,
+  logPath: LogPath,
+): Task {
+  const meanings = exitCodeMeanings(record.spec.exitCodes);
+  const judgements = attempts.map(({ ending }) => (ending ? judgeAttempt(ending, meanings) : STILL_RUNNING));
+  const judgement = judgeTask(judgements);
+  const outcomes = attempts.map((attempt, index): AttemptOutcome => {
+    const log = logReference(record, attempt, logPath);
+    const queued = attempts[index - 1]?.finished ?? record.queued;
+    return {
+      number: attempt.number,
+      ...decided(judgements[index] ?? STILL_RUNNING),
+      ...(attempt.pod === undefined ? {} : { pod: attempt.pod }),
+      ...(attempt.node === undefined ? {} : { node: attempt.node }),
+      ...(log ? { log } : {}),
+      times: times(queued, attempt.started, attempt.finished ?? finished),
+    };
+  });
+  const last = attempts.at(-1);
+  const started = attempts.find((attempt) => attempt.started !== null)?.started ?? null;
+  const vars = last?.output?.vars ?? {};
+  const outcome: TaskOutcome = {
+    name,
+    ...decided(judgement),
+    ...(Object.keys(vars).length === 0 ? {} : { vars }),
+    times: times(record.queued, started, last?.finished ?? finished),
+    attempts: outcomes,
+  };
+  return { judgement, outcome, last };
+}
+
+/**
+ * The outcome of a run that has ended, as it goes into the ledger. `attempts` are all of the run in their order;
+ * `finished` is RFC 3339, UTC, and counts where an attempt does not know its own end.
+ */
+export function buildOutcome(
+  record: RunRecord,
+  attempts: readonly AttemptState[],
+  by: Outcome['by'],
+  finished: string,
+  logPath: LogPath,
+): Outcome {
+  const names = [...new Set(attempts.map(({ task }) => task))];
+  const tasks = (names.length === 0 ? [DEFAULT_TASK] : names).map((name) =>
+    buildTask(record, name, attempts.filter(({ task }) => task === name), finished, logPath),
+  );
+  const judgements = tasks.map(({ judgement }) => judgement);
+  const deciding = tasks[decidingTask(judgements)];
+  const log = deciding?.outcome.attempts.at(-1)?.log;
+  const outputs = tasks.flatMap(({ outcome: { name }, last }) => (last?.output ? [{ name, output: last.output }] : []));
+  const vars = Object.assign({}, ...outputs.map(({ output }) => output.vars)) as Record<string, string>;
+  const annotations = outputs.flatMap(({ name, output }) =>
+    output.annotations.map((annotation) => ({ ...annotation, ...(tasks.length > 1 ? { task: name } : {}) })),
+  );
+  const warnings = outputs.flatMap(({ output }) => output.warnings);
+  const begun = attempts.flatMap((attempt) => attempt.started ?? []).sort()[0] ?? null;
+  const ended = attempts.map((attempt) => attempt.finished ?? finished).sort().at(-1) ?? finished;
+  return {
+    apiVersion: 'runledger.dev/v1',
+    kind: 'Outcome',
+    job: record.job,
+    run: record.run,
+    ...decided(judgeRun(judgements)),
+    trigger: record.trigger,
+    source: { revision: record.revision, path: record.path, digest: record.digest },
+    times: times(record.queued, begun, ended),
+    ...(Object.keys(vars).length === 0 ? {} : { vars }),
+    ...(annotations.length === 0 ? {} : { annotations }),
+    ...(warnings.length === 0 ? {} : { warnings }),
+    ...(log ? { log } : {}),
+    tasks: tasks.map(({ outcome }) => outcome),
+    ...(Object.keys(record.params).length === 0 ? {} : { params: record.params }),
+    chain: record.chain,
+    ...(record.requestedBy === undefined ? {} : { requestedBy: record.requestedBy }),
+    by,
+  };
+}
+
+/** The logs that the outcome of these attempts refers to, by their path on the ledger. */
+export function logsOf(
+  record: RunRecord,
+  attempts: readonly AttemptState[],
+  logPath: LogPath,
+): ReadonlyMap<string, Uint8Array> {
+  const logs = attempts.flatMap((attempt): [string, Uint8Array][] =>
+    attempt.output === null || attempt.started === null
+      ? []
+      : [[pathOf(record, attempt, logPath), attempt.output.log]],
+  );
+  return new Map(logs);
+}

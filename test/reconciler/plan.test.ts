@@ -1,0 +1,219 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Catalog, DesiredJob } from '../../src/job/model.ts';
+import type { LedgerView } from '../../src/ledger/port.ts';
+import { manifestFacts } from '../../src/reconciler/facts.ts';
+import { plan, type PlanInput } from '../../src/reconciler/plan.ts';
+import type { LiveRun } from '../../src/runner/port.ts';
+import type { Job, JobStatus } from '../../src/schemas/index.ts';
+
+const REVISION = 'a'.repeat(40);
+const digest = (letter: string): string => `v1:${letter.repeat(64)}`;
+
+function job(name: string, letter: string, spec: Partial<Job['spec']> = {}): DesiredJob {
+  const manifest: Job = { apiVersion: 'runledger.dev/v1', kind: 'Job', metadata: { name }, spec: { image: 'alpine', run: 'true', ...spec } };
+  return { name, manifest, path: `jobs/${name}.yaml`, position: { line: 1, column: 1 }, digest: digest(letter) };
+}
+
+function status(name: string, nextRun: number, letter: string, extra: Partial<JobStatus> = {}): JobStatus {
+  return {
+    apiVersion: 'runledger.dev/v1',
+    kind: 'JobStatus',
+    job: name,
+    source: { path: `jobs/${name}.yaml`, revision: REVISION },
+    phase: 'Idle',
+    conditions: [],
+    lastRuns: [],
+    next: [],
+    nextRun,
+    lastCommitDigest: digest(letter),
+    ...extra,
+  };
+}
+
+function live(desired: DesiredJob, run: number, phase: LiveRun['phase'], mine = true): LiveRun {
+  return {
+    record: {
+      job: desired.name,
+      run,
+      trigger: { kind: 'commit', revision: REVISION },
+      revision: REVISION,
+      path: desired.path,
+      digest: desired.digest,
+      covered: {},
+      spec: desired.manifest.spec,
+      labels: {},
+      params: {},
+      args: [],
+      chain: REVISION,
+      queued: '2026-01-01T00:00:00.000Z',
+    },
+    phase,
+    mine,
+    attempts: [],
+  };
+}
+
+interface World {
+  readonly jobs?: readonly DesiredJob[];
+  readonly catalog?: Partial<Catalog>;
+  readonly statuses?: readonly JobStatus[];
+  readonly live?: readonly LiveRun[];
+  readonly rest?: Partial<PlanInput>;
+}
+
+function world({ jobs = [], catalog, statuses = [], live: runs = [], rest }: World): PlanInput {
+  const view = { head: REVISION, statuses: new Map(statuses.map((each) => [each.job, each])), invalid: [] } as unknown as LedgerView;
+  return {
+    catalog: {
+      revision: REVISION,
+      jobs: new Map(jobs.map((each) => [each.name, each])),
+      runnerSets: new Map(),
+      invalidJobs: new Map(),
+      problems: [],
+      brokenFiles: new Map(),
+      ...catalog,
+    },
+    view,
+    live: runs,
+    requests: [],
+    changes: new Map(),
+    refuses: () => [],
+    triggers: true,
+    ...rest,
+  };
+}
+
+const lines = (input: PlanInput): readonly string[] =>
+  plan(input).map(({ job: name, action, run, reason, message }) => `${name} ${action}${run === undefined ? '' : ` ${run}`} ${reason} | ${message}`);
+
+const problem = { file: 'jobs/b.yaml', line: 3, column: 5, field: 'spec.image', message: 'is missing' };
+
+const test = suite('plan');
+
+test('a job that never ran runs as number 1; an unchanged one does nothing; both in the order of their names', () => {
+  assert.equal(lines(world({ jobs: [job('b', 'b'), job('a', 'a')], statuses: [status('b', 5, 'b')] })), [
+    'a run 1 New | runs: never ran before',
+    'b none 4 Unchanged | nothing: unchanged since run 4',
+  ]);
+});
+
+test('a changed digest runs under the next number and names the fields, the first five of them', () => {
+  const changes = new Map([['a', ['spec.image', 'spec.env.LOG_LEVEL']]]);
+  const input = world({ jobs: [job('a', 'b')], statuses: [status('a', 3, 'a')], rest: { changes } });
+  assert.equal(lines(input), ['a run 3 Changed | runs: spec changed in 2 fields: spec.image, spec.env.LOG_LEVEL']);
+  assert.equal(plan(input)[0]?.changes, ['spec.image', 'spec.env.LOG_LEVEL']);
+  const many = new Map([['a', ['a', 'b', 'c', 'd', 'e', 'f', 'g']]]);
+  assert.equal(lines(world({ jobs: [job('a', 'b')], statuses: [status('a', 3, 'a')], rest: { changes: many } })), [
+    'a run 3 Changed | runs: spec changed in 7 fields: a, b, c, d, e and 2 more',
+  ]);
+});
+
+test('going back to an older spec runs again, since only the last commit run counts', () => {
+  const back = world({ jobs: [job('a', 'a')], statuses: [status('a', 3, 'b')] });
+  assert.equal(lines(back), ['a run 3 Changed | runs: spec changed']);
+});
+
+test('a live commit run counts as the last one, so that its digest starts nothing while it is not recorded yet', () => {
+  const desired = job('a', 'b');
+  assert.equal(lines(world({ jobs: [desired], statuses: [status('a', 3, 'a')], live: [live(desired, 3, 'running')] })), [
+    'a wait 3 AlreadyRunning | nothing: run 3 is running',
+  ]);
+  assert.equal(lines(world({ jobs: [desired], statuses: [status('a', 3, 'a')], live: [live(desired, 3, 'ended')] })), [
+    'a record 3 Ended | records: run 3 has ended',
+    'a none 3 Unchanged | nothing: unchanged since run 3',
+  ]);
+});
+
+test('a change during a run waits for its end, and runs in the same pass as the record of it', () => {
+  const before = job('a', 'a');
+  const after = job('a', 'b');
+  assert.equal(lines(world({ jobs: [after], live: [live(before, 1, 'running')] })), [
+    'a wait 1 AlreadyRunning | waits: its spec changed, and run 1 is running',
+  ]);
+  assert.equal(lines(world({ jobs: [after], live: [live(before, 1, 'ended')] })), [
+    'a record 1 Ended | records: run 1 has ended',
+    'a run 2 Changed | runs: spec changed',
+  ]);
+});
+
+test('a run that another process has ended is waited for, never recorded twice', () => {
+  const desired = job('a', 'a');
+  assert.equal(lines(world({ jobs: [desired], live: [live(desired, 1, 'ended', false)] })), [
+    'a wait 1 AlreadyRunning | nothing: run 1 is running',
+  ]);
+});
+
+test('suspended, refused and request-only jobs say so; a request runs a suspended job all the same', () => {
+  const suspended = job('a', 'a', { suspend: true });
+  assert.equal(lines(world({ jobs: [suspended] })), ['a suspended Suspended | suspended: spec.suspend is true']);
+  const request = { job: 'a', id: 'r1', params: {}, args: [] };
+  assert.equal(lines(world({ jobs: [suspended], rest: { requests: [request], triggers: false } })), ['a run 1 Requested | runs: requested']);
+  assert.equal(lines(world({ jobs: [job('a', 'a')], rest: { refuses: () => ['spec.services'] } })), [
+    "a invalid Refused | refused: this runner can't do spec.services; use --runner kubernetes",
+  ]);
+  assert.equal(lines(world({ jobs: [job('a', 'a', { on: { commit: false } })] })), ['a none NotTriggered | nothing: runs on request only']);
+});
+
+test('invalid manifests are listed with their first problem and start nothing, whatever the ledger says', () => {
+  const invalid = { name: 'b', path: 'jobs/b.yaml', problems: [problem, { ...problem, line: 9 }] };
+  const input = world({ catalog: { invalidJobs: new Map([['b', invalid]]) }, statuses: [status('b', 2, 'x')] });
+  assert.equal(lines(input), ['b invalid Invalid | invalid: jobs/b.yaml:3:5: spec.image: is missing (and 1 more)']);
+});
+
+test('a job of a file that does not parse now is invalid and its run goes on; one of a file that is gone is removed', () => {
+  const brokenFiles = new Map([['jobs/b.yaml', [problem]]]);
+  const broken = world({ catalog: { brokenFiles }, statuses: [status('b', 2, 'x')], live: [live(job('b', 'x'), 2, 'running')] });
+  assert.equal(lines(broken), ['b invalid Invalid | invalid: jobs/b.yaml:3:5: spec.image: is missing']);
+  assert.equal(lines(world({ statuses: [status('b', 2, 'x')] })), [
+    'b removed Removed | removed: no longer in jobs/b.yaml; its history stays',
+  ]);
+  const gone = world({ statuses: [status('b', 2, 'x')], live: [live(job('b', 'x'), 2, 'running')] });
+  assert.equal(lines(gone), ['b cancel 2 JobRemoved | cancels: run 2, since the job is no longer in jobs/b.yaml']);
+});
+
+test('a removed job is told once; one that comes back keeps its numbers', () => {
+  const conditions = [{ type: 'Ready', status: 'False', reason: 'Removed', lastTransitionTime: '2026-01-01T00:00:00Z' }] as const;
+  const removed = status('b', 4, 'b', { conditions: [...conditions] });
+  assert.equal(lines(world({ statuses: [removed] })), []);
+  assert.equal(lines(world({ jobs: [job('b', 'c')], statuses: [removed] })), ['b run 4 Changed | runs: spec changed']);
+});
+
+test('planning what the plan produced gives nothing to run', () => {
+  const jobs = ['a', 'b', 'c'].map((name) => job(name, name));
+  const first = plan(world({ jobs }));
+  const runs = first.map((action) => live(jobs.find(({ name }) => name === action.job) ?? job('x', 'x'), action.run ?? 0, 'running'));
+  assert.equal(plan(world({ jobs, live: runs })).filter(({ action }) => action === 'run'), []);
+  const statuses = first.map((action) => status(action.job, (action.run ?? 0) + 1, action.job));
+  assert.equal(plan(world({ jobs, statuses })).map(({ action }) => action), ['none', 'none', 'none']);
+});
+
+test('a plan limited to some jobs names only those', () => {
+  const input = world({ jobs: [job('a', 'a'), job('b', 'b')] });
+  assert.equal(plan(input, ['b']).map((action) => action.job), ['b']);
+});
+
+test.run();
+
+const facts = suite('facts for statuses');
+const AT = '2026-01-01T00:00:00.000Z';
+
+facts('an unchanged job brings no facts, at any revision', () => {
+  const [action] = plan(world({ jobs: [job('a', 'a')], statuses: [status('a', 2, 'a')] }));
+  assert.is(manifestFacts(action!, status('a', 2, 'a'), 'f'.repeat(40), AT), undefined);
+});
+
+facts('what changed about the manifest is told once', () => {
+  const known = status('a', 2, 'a');
+  const [suspended] = plan(world({ jobs: [job('a', 'a', { suspend: true })], statuses: [known] }));
+  assert.is(manifestFacts(suspended!, known, REVISION, AT)?.manifest?.state, 'suspended');
+  assert.is(manifestFacts(suspended!, { ...known, phase: 'Suspended' }, REVISION, AT), undefined);
+  const [moved] = plan(world({ jobs: [{ ...job('a', 'a'), path: 'other.yaml' }], statuses: [known] }));
+  assert.is(manifestFacts(moved!, known, REVISION, AT)?.manifest?.path, 'other.yaml');
+  const invalid = { name: 'a', path: 'jobs/a.yaml', problems: [problem] };
+  const [broken] = plan(world({ catalog: { invalidJobs: new Map([['a', invalid]]) }, statuses: [known] }));
+  assert.equal(manifestFacts(broken!, known, REVISION, AT)?.manifest?.problems, [problem]);
+  assert.is(manifestFacts(broken!, { ...known, phase: 'Invalid', problems: [problem] }, REVISION, AT), undefined);
+});
+
+facts.run();
