@@ -91,7 +91,7 @@ export async function scratchRepository(location: string, source: Source, signal
 async function openUrl(url: string, branchName: string | null, options: RepositoryOptions, io: Io, signal: AbortSignal): Promise<Repository> {
   const scratch = await mkdtemp(join(tmpdir(), 'runledger-'));
   const remote = await openRemote(url, scratch, options, io);
-  const branch: Branch = branchName === null ? openMemoryBranch('none') : remote.branch(branchName);
+  const branch: Branch = branchName === null ? openMemoryBranch('none') : await remote.branch(branchName);
   const key = createHash('sha256').update(`${remote.location}\n${branchName ?? ''}`).digest('hex').slice(0, 32);
   return {
     location: remote.location,
@@ -100,7 +100,10 @@ async function openUrl(url: string, branchName: string | null, options: Reposito
     ledger: ledgerOn(branch, signal),
     ledgerBranch: branchName,
     stateDir: branchName === null ? join(scratch, 'state') : join(stateHome(io), key),
-    close: () => rm(scratch, { recursive: true, force: true }),
+    async close() {
+      await remote.close();
+      await rm(scratch, { recursive: true, force: true });
+    },
   };
 }
 

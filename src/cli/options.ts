@@ -26,6 +26,7 @@ export interface RepositoryOptions {
   readonly path?: string;
   readonly ledger?: string;
   readonly caFile?: string;
+  readonly interval?: string;
 }
 
 export function withRepositoryOptions(command: Command): Command {

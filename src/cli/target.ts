@@ -1,23 +1,19 @@
 import { resolve } from 'node:path';
 import { usageError } from '../errors.ts';
+import { looksLikeUrl, parseGitUrl } from '../git/url.ts';
 
 /** What a person names as the repository. */
 export type Target = { readonly kind: 'directory'; readonly path: string } | { readonly kind: 'url'; readonly url: string };
 
 /**
- * Reads DIR|URL. Throws `SshUnsupported` for an ssh address and `SchemeUnsupported` for other ones; anything without
- * a scheme is a folder.
+ * Reads DIR|URL. What has a scheme, or scp's form, is meant as a URL; anything else is a folder. Throws `SshUnsupported`,
+ * `UrlInvalid`, and `FileUrl` for a folder in the form of a URL.
  */
 export function parseTarget(text: string, cwd: string): Target {
-  if (/^https?:\/\//i.test(text)) return { kind: 'url', url: text };
-  if (/^ssh:\/\//i.test(text) || /^[^/\s@]+@[^/\s:]+:/.test(text)) {
-    const hint = `write it as https://${text.replace(/^ssh:\/\//i, '').replace(/^[^@/]*@/, '').replace(':', '/')}`;
-    throw usageError('SshUnsupported', `${text}: this version has http(s) only`, { hint });
+  if (/^file:\/\//i.test(text)) {
+    throw usageError('FileUrl', `${text} is a folder`, { hint: `write it as ${text.slice('file://'.length)}` });
   }
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1];
-  if (scheme) {
-    const hint = scheme.toLowerCase() === 'file' ? 'give the folder itself' : 'use an http(s) URL or a folder';
-    throw usageError('SchemeUnsupported', `${text}: ${scheme} is not supported`, { hint });
-  }
-  return { kind: 'directory', path: resolve(cwd, text) };
+  if (!looksLikeUrl(text)) return { kind: 'directory', path: resolve(cwd, text) };
+  parseGitUrl(text);
+  return { kind: 'url', url: text };
 }

@@ -58,7 +58,7 @@ export async function fetchInto(generation: Generation, request: FetchRequest): 
   const { http, url, shownUrl, branch, tip, depth, signal } = request;
   const ref = `refs/heads/${branch}`;
   try {
-    const { packfile } = await git.fetch({
+    const { packfile } = (await git.fetch({
       fs,
       http: primed(http.client(url, signal, request.maxBytes), request.advertisement),
       gitdir: generation.gitDir,
@@ -70,7 +70,7 @@ export async function fetchInto(generation: Generation, request: FetchRequest): 
       singleBranch: true,
       tags: false,
       ...(depth === undefined ? {} : { depth }),
-    }) as { packfile?: string };
+    })) as { packfile?: string };
     if (packfile !== undefined) await assertWhole(path.join(generation.gitDir, packfile));
     const { tree } = await generation.database.readCommit(tip);
     await generation.database.readTree(tree);

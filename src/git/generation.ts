@@ -56,7 +56,8 @@ export async function openGeneration(root: string, number: number, url: string):
       await writeFile(`${file}.lock`, `${id}\n`);
       await rename(`${file}.lock`, file);
     },
-    packCount: async () => (await namesIn(path.join(gitDir, 'objects', 'pack'))).filter((name) => name.endsWith('.idx')).length,
+    packCount: async () =>
+      (await namesIn(path.join(gitDir, 'objects', 'pack'))).filter((name) => name.endsWith('.idx')).length,
     looseCount: async () => (await namesIn(path.join(gitDir, 'objects', '17'))).length * 256,
     async remove() {
       database.close();

@@ -42,7 +42,12 @@ export async function readHistory(reader: ObjectReader, head: string, limit: num
 }
 
 /** Whether `wanted` is `head` or one of its ancestors, as far back as `limit` commits. */
-export async function historyContains(reader: ObjectReader, head: string, wanted: string, limit: number): Promise<boolean> {
+export async function historyContains(
+  reader: ObjectReader,
+  head: string,
+  wanted: string,
+  limit: number,
+): Promise<boolean> {
   let seen = 0;
   for await (const { id } of walkHistory(reader, head)) {
     if (id === wanted) return true;

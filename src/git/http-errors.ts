@@ -1,4 +1,4 @@
-import { CodedError, terminalError, transientError } from '../errors.ts';
+import { terminalError, transientError, type CodedError } from '../errors.ts';
 
 export type GitService = 'git-upload-pack' | 'git-receive-pack';
 
@@ -91,7 +91,8 @@ export function statusError(answer: StatusAnswer, context: RequestContext): Code
       hint: 'Check the URL. Forges also answer so when the credentials have no access to a private repository.',
     });
   }
-  if (status === 429) return transientError('TooManyRequests', `${url} answers that requests come too often${said}`, later);
+  if (status === 429)
+    return transientError('TooManyRequests', `${url} answers that requests come too often${said}`, later);
   if (status >= 500) return transientError('ServerError', `${url} answered with HTTP status ${status}${said}`, later);
   return notGit(url, `it answered with HTTP status ${status}${said}`);
 }

@@ -136,10 +136,12 @@ export async function createTransport(options: GitHttpOptions): Promise<Transpor
       });
       const ok = answer.statusCode === 200;
       // Of an error's page only the beginning is of interest.
-      const body = await readBody(answer.body, context.url, ok ? send.maxBytes : MAX_ERROR_BYTES).catch((error: unknown) => {
-        if (ok) throw error;
-        return Buffer.alloc(0);
-      });
+      const body = await readBody(answer.body, context.url, ok ? send.maxBytes : MAX_ERROR_BYTES).catch(
+        (error: unknown) => {
+          if (ok) throw error;
+          return Buffer.alloc(0);
+        },
+      );
       return { status: answer.statusCode, headers: answer.headers, body };
     } catch (error) {
       if (isCoded(error)) throw error;
@@ -162,7 +164,8 @@ export async function createTransport(options: GitHttpOptions): Promise<Transpor
       const { status } = answer;
       if (status === 401 && form + 1 < forms.length) continue;
       if (status === 200) acceptedForms.set(origin, form);
-      if (status === 200 || (status >= 300 && status < 400 && headerOf(answer, 'location') !== undefined)) return answer;
+      if (status === 200 || (status >= 300 && status < 400 && headerOf(answer, 'location') !== undefined))
+        return answer;
       const said = explanation(headerOf(answer, 'content-type') ?? '', answer.body);
       throw statusError({ status, retryAfter: headerOf(answer, 'retry-after'), said }, context);
     }

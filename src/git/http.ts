@@ -1,5 +1,5 @@
 import type { HttpClient } from 'isomorphic-git';
-import { isCoded, type CodedError } from '../errors.ts';
+import { isCoded } from '../errors.ts';
 import { notGit, type GitService } from './http-errors.ts';
 import { createTransport, headerOf, type Answer, type GitHttpOptions } from './http-transport.ts';
 import { parseGitUrl, shownUrl } from './url.ts';
@@ -38,7 +38,13 @@ export interface GitHttp {
 const MAX_REDIRECTS = 5;
 const MAX_ADVERTISEMENT_BYTES = 256 * 1024 * 1024;
 /** What a base that a redirect led to may answer when the repository is no longer there. */
-const GONE: ReadonlySet<string> = new Set(['RepositoryNotFound', 'Forbidden', 'Unauthorized', 'NotGit', 'ConnectionFailed']);
+const GONE: ReadonlySet<string> = new Set([
+  'RepositoryNotFound',
+  'Forbidden',
+  'Unauthorized',
+  'NotGit',
+  'ConnectionFailed',
+]);
 
 function assertContentType(answer: Answer, wanted: string, shown: string): void {
   const type = headerOf(answer, 'content-type') ?? 'missing';
@@ -86,7 +92,7 @@ export async function createGitHttp(options: GitHttpOptions = {}): Promise<GitHt
     try {
       return await discoverFrom(learned, url, service, signal);
     } catch (error) {
-      if (!isCoded(error) || !GONE.has((error as CodedError).code)) throw error;
+      if (!isCoded(error) || !GONE.has(error.code)) throw error;
       // The redirect may lead elsewhere by now: once more from the start.
       learnedBases.delete(configured);
       return discoverFrom(configured, url, service, signal);
@@ -96,7 +102,15 @@ export async function createGitHttp(options: GitHttpOptions = {}): Promise<GitHt
   const post: GitHttp['post'] = async ({ url, service, body, signal, maxBytes = Number.POSITIVE_INFINITY }) => {
     const configured = parseGitUrl(url).url;
     const target = `${learnedBases.get(configured) ?? configured}/${service}`;
-    const answer = await transport.send({ method: 'POST', url: target, repository: url, service, body, signal, maxBytes });
+    const answer = await transport.send({
+      method: 'POST',
+      url: target,
+      repository: url,
+      service,
+      body,
+      signal,
+      maxBytes,
+    });
     if (answer.status !== 200) throw notGit(configured, 'it redirects a request that is not the first');
     assertContentType(answer, `application/x-${service}-result`, configured);
     return answer.body;

@@ -41,9 +41,9 @@ export async function openLocalBranch(options: { readonly gitdir: string; readon
   const serial = createSerial();
   return {
     name: branch,
-    readCommit: repository.readCommit,
-    readTree: repository.readTree,
-    readBlob: repository.readBlob,
+    readCommit: (id) => repository.readCommit(id),
+    readTree: (id) => repository.readTree(id),
+    readBlob: (id) => repository.readBlob(id),
     log: (head, limit) => readHistory(repository, head, limit),
     refresh: (signal) =>
       serial(async () => {

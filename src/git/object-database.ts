@@ -52,7 +52,8 @@ async function withAlternates(directory: string, seen: Set<string> = new Set()):
   const text = (await readIfThere(path.join(directory, 'info', 'alternates')))?.toString('utf8') ?? '';
   const others: string[] = [];
   for (const line of text.split('\n')) {
-    if (line !== '' && !line.startsWith('#')) others.push(...(await withAlternates(path.resolve(directory, line), seen)));
+    if (line !== '' && !line.startsWith('#'))
+      others.push(...(await withAlternates(path.resolve(directory, line), seen)));
   }
   return [directory, ...others];
 }
@@ -118,7 +119,9 @@ export function openObjectDatabase(objectsDirectory: string): ObjectDatabase {
         return parseLoose(id, bytes);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(id);
-        throw terminalError('ObjectCorrupt', `${file} cannot be read: ${messageOf(error)}`, { hint: 'Run `git fsck` there.' });
+        throw terminalError('ObjectCorrupt', `${file} cannot be read: ${messageOf(error)}`, {
+          hint: 'Run `git fsck` there.',
+        });
       }
     }
     return undefined;
@@ -144,7 +147,8 @@ export function openObjectDatabase(objectsDirectory: string): ObjectDatabase {
   };
   const readTyped = async (id: string, type: ObjectType): Promise<Uint8Array> => {
     const object = await readRaw(id);
-    if (object.type !== type) throw terminalError('ObjectMissing', `git object ${id} is a ${object.type}, not a ${type}`);
+    if (object.type !== type)
+      throw terminalError('ObjectMissing', `git object ${id} is a ${object.type}, not a ${type}`);
     return object.content;
   };
 

@@ -106,7 +106,8 @@ export function parseTree(content: Uint8Array): readonly TreeEntry[] {
   while (at < bytes.length) {
     const space = bytes.indexOf(0x20, at);
     const end = bytes.indexOf(0, space);
-    if (space < 0 || end < 0 || end + 21 > bytes.length) throw terminalError('ObjectCorrupt', 'a git tree ends too early');
+    if (space < 0 || end < 0 || end + 21 > bytes.length)
+      throw terminalError('ObjectCorrupt', 'a git tree ends too early');
     const id = bytes.toString('hex', end + 1, end + 21);
     entries.push(treeEntry(bytes.toString('latin1', at, space), bytes.subarray(space + 1, end), id));
     at = end + 21;

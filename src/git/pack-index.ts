@@ -17,7 +17,11 @@ export function parsePackIndex(index: Buffer, path: string): PackIndex {
   const count = index.length < IDS_AT ? 0 : index.readUInt32BE(IDS_AT - 4);
   const offsetsAt = IDS_AT + count * (ID_BYTES + 4);
   const largeAt = offsetsAt + count * 4;
-  if (index.length < largeAt + 2 * TRAILER_BYTES || index.readUInt32BE(0) !== 0xff744f63 || index.readUInt32BE(4) !== 2) {
+  if (
+    index.length < largeAt + 2 * TRAILER_BYTES ||
+    index.readUInt32BE(0) !== 0xff744f63 ||
+    index.readUInt32BE(4) !== 2
+  ) {
     throw terminalError('ObjectCorrupt', `${path} is no pack index of version 2`, { hint: 'Run `git fsck` there.' });
   }
   const offsetAt = (row: number): number => {

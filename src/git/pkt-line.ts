@@ -54,6 +54,9 @@ export interface SideBands {
 export function splitSideBands(packets: readonly Packet[]): SideBands {
   const bands: Record<number, Buffer[]> = { 1: [], 2: [], 3: [] };
   for (const packet of packets) if (typeof packet !== 'string') bands[packet[0] ?? 0]?.push(packet.subarray(1));
-  const text = (band: number): string => Buffer.concat(bands[band] ?? []).toString('utf8').trim();
+  const text = (band: number): string =>
+    Buffer.concat(bands[band] ?? [])
+      .toString('utf8')
+      .trim();
   return { data: Buffer.concat(bands[1] ?? []), messages: text(2), error: text(3) === '' ? null : text(3) };
 }

@@ -33,7 +33,11 @@ export function pushCapabilities(offered: ReadonlySet<string>, agent: string): r
 }
 
 /** The body for git-receive-pack: the command, and a pack of exactly these objects. See gitprotocol-pack(5). */
-export function encodePush(command: PushCommand, objects: readonly NewObject[], capabilities: readonly string[]): Buffer {
+export function encodePush(
+  command: PushCommand,
+  objects: readonly NewObject[],
+  capabilities: readonly string[],
+): Buffer {
   const line = `${command.from ?? NO_OBJECT} ${command.to} ${command.ref}\0 ${capabilities.join(' ')}`;
   return Buffer.concat([encodePacket(line), FLUSH, encodePack(objects).pack]);
 }
@@ -44,9 +48,11 @@ export function encodePush(command: PushCommand, objects: readonly NewObject[], 
  */
 const MOVED =
   /non-fast-forward|fetch first|stale info|failed to (lock|update ref)|cannot lock|already exists|incorrect old value|is at .* but expected|reference already|failed to push/i;
-const REJECTED = /hook declined|protected|not allowed|denied|prohibited|deny|read.?only|archived|currently checked out|hook/i;
+const REJECTED =
+  /hook declined|protected|not allowed|denied|prohibited|deny|read.?only|archived|currently checked out|hook/i;
 /** A ref such as `a/b` beside `a`: trying again cannot help. */
-const IN_THE_WAY = /exists; cannot create|cannot process .* and .* at the same time|refname conflict|there are still refs under/i;
+const IN_THE_WAY =
+  /exists; cannot create|cannot process .* and .* at the same time|refname conflict|there are still refs under/i;
 
 /** What the reason behind `ng` means, with what was told beside it. */
 export function judgeRefusal(reason: string, message: string): PushAnswer {
@@ -70,7 +76,9 @@ export function parsePushAnswer(bytes: Buffer, ref: string, sideBand: boolean): 
   const outer = decodePackets(bytes);
   const bands = sideBand ? splitSideBands(outer.packets) : { data: bytes, messages: '', error: null };
   const message = readable([bands.messages, bands.error ?? ''].join('\n'));
-  const report = decodePackets(bands.data).packets.flatMap((packet) => (typeof packet === 'string' ? [] : [packetText(packet)]));
+  const report = decodePackets(bands.data).packets.flatMap((packet) =>
+    typeof packet === 'string' ? [] : [packetText(packet)],
+  );
   const unpack = report.find((line) => line.startsWith('unpack '));
   if (unpack !== undefined && unpack !== 'unpack ok') {
     return { kind: 'unpackFailed', reason: unpack.slice('unpack '.length), message };

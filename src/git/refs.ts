@@ -75,13 +75,20 @@ export function conflictingBranch(name: string, names: Iterable<string>): string
 
 /** The error for two branches that cannot be in one repository. */
 export const refConflict = (name: string, other: string, where: string) =>
-  terminalError('RefConflict', `branch ${name} cannot be created in ${where}: git cannot hold it beside branch ${other}`, {
-    hint: `Use another branch name, or rename ${other}.`,
-  });
+  terminalError(
+    'RefConflict',
+    `branch ${name} cannot be created in ${where}: git cannot hold it beside branch ${other}`,
+    {
+      hint: `Use another branch name, or rename ${other}.`,
+    },
+  );
 
 /** The error for a branch that is no longer where it was expected. */
 export const refMoved = (branch: string, from: string | null, where: string) =>
-  transientError('RefMoved', `branch ${branch} of ${where} is no longer at ${from ?? 'its beginning (it exists by now)'}`);
+  transientError(
+    'RefMoved',
+    `branch ${branch} of ${where} is no longer at ${from ?? 'its beginning (it exists by now)'}`,
+  );
 
 async function takeLock(lock: string, signal: AbortSignal, timeoutMs: number) {
   const until = performance.now() + timeoutMs;
@@ -147,7 +154,10 @@ export async function updateBranchRef(
   try {
     const current = await readRef(commonDir, ref);
     if (current && 'symbolic' in current) {
-      throw terminalError('RepositoryUnsupported', `branch ${branch} of ${commonDir} is a symbolic ref to ${current.symbolic}`);
+      throw terminalError(
+        'RepositoryUnsupported',
+        `branch ${branch} of ${commonDir} is a symbolic ref to ${current.symbolic}`,
+      );
     }
     if ((current?.id ?? null) !== from) throw refMoved(branch, from, commonDir);
     await handle.writeFile(`${to}\n`);

@@ -29,7 +29,13 @@ const HISTORY_LIMIT = 50_000;
 /** Waits before each look at the remote after a lost answer: the server may still be at work on the push. */
 const SETTLE_WAITS_MS: readonly number[] = [0, 500, 2000];
 /** After these it is unknown whether the push took place. */
-const UNCERTAIN: ReadonlySet<string> = new Set(['Timeout', 'ConnectionFailed', 'ServerError', 'NotGit', 'AnswerTooLarge']);
+const UNCERTAIN: ReadonlySet<string> = new Set([
+  'Timeout',
+  'ConnectionFailed',
+  'ServerError',
+  'NotGit',
+  'AnswerTooLarge',
+]);
 
 /**
  * A branch of a remote repository over http(s). `refresh` costs one request when nothing is new. `advance` is a push of
@@ -100,16 +106,20 @@ export async function openRemoteBranch(options: RemoteBranchOptions): Promise<Br
 
   return {
     name: branch,
-    readCommit: clone.readCommit,
-    readTree: clone.readTree,
-    readBlob: clone.readBlob,
+    readCommit: (id) => clone.readCommit(id),
+    readTree: (id) => clone.readTree(id),
+    readBlob: (id) => clone.readBlob(id),
     log: (head, limit) => readHistory(clone, head, limit),
     refresh: (signal) => serial(() => refresh(signal)),
     advance: (from, to, objects, signal) => serial(() => advance({ from, to, objects, signal })),
   };
 }
 
-function pushRejected(branch: string, url: string, answer: { readonly reason: string; readonly message: string }): CodedError {
+function pushRejected(
+  branch: string,
+  url: string,
+  answer: { readonly reason: string; readonly message: string },
+): CodedError {
   const said = answer.message === '' ? '' : ` (${answer.message})`;
   return terminalError('PushRejected', `${url} rejected a push to branch ${branch}: ${answer.reason}${said}`, {
     hint: 'Allow the pushing user to write to this branch (branch protection, hooks), or use another ledger branch.',

@@ -14,7 +14,11 @@ import { parseGitUrl } from './url.ts';
 export type RemoteNotice =
   | { readonly kind: 'forcePushed'; readonly branch: string; readonly from: string; readonly to: string }
   | { readonly kind: 'deleted'; readonly branch: string; readonly last: string }
-  | { readonly kind: 'cloned'; readonly branch: string; readonly reason: 'first' | 'overgrown' | 'damaged' | 'tooMuchNew' };
+  | {
+      readonly kind: 'cloned';
+      readonly branch: string;
+      readonly reason: 'first' | 'overgrown' | 'damaged' | 'tooMuchNew';
+    };
 
 export interface RemoteCloneOptions {
   readonly url: string;
@@ -71,7 +75,14 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
   /** The tip whose objects are known to be here, by branch; null: the branch was seen to be deleted. */
   const seen = new Map<string, string | null>();
 
-  const fetch = (generation: Generation, branch: string, tip: string, advertised: Advertised, first: boolean, signal: AbortSignal) =>
+  const fetch = (
+    generation: Generation,
+    branch: string,
+    tip: string,
+    advertised: Advertised,
+    first: boolean,
+    signal: AbortSignal,
+  ) =>
     fetchInto(generation, {
       http,
       url: options.url,
@@ -117,7 +128,13 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
     }
   };
 
-  const bring = async (branch: string, tip: string, known: string | null, advertised: Advertised, signal: AbortSignal) => {
+  const bring = async (
+    branch: string,
+    tip: string,
+    known: string | null,
+    advertised: Advertised,
+    signal: AbortSignal,
+  ) => {
     const why = await whyRenew(known);
     if (why) {
       await renew(branch, tip, advertised, signal);
@@ -189,7 +206,10 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
     },
     update,
     async adopt(branch, to, objects) {
-      const stored = await storeObjects(objects, { objectsDirectory: path.join(current.gitDir, 'objects'), sync: false });
+      const stored = await storeObjects(objects, {
+        objectsDirectory: path.join(current.gitDir, 'objects'),
+        sync: false,
+      });
       looseCount += stored.loose;
       await current.setTip(branch, to);
       seen.set(branch, to);

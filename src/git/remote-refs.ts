@@ -27,7 +27,9 @@ function defaultBranchOf(refs: ReadonlyMap<string, string>, capabilities: Readon
     if (found) return found[1]!;
   }
   const head = refs.get('HEAD');
-  const names = [...refs].flatMap(([ref, id]) => (id === head && ref.startsWith(HEADS) ? [ref.slice(HEADS.length)] : []));
+  const names = [...refs].flatMap(([ref, id]) =>
+    id === head && ref.startsWith(HEADS) ? [ref.slice(HEADS.length)] : [],
+  );
   return ['main', 'master'].find((name) => names.includes(name)) ?? names[0] ?? null;
 }
 
@@ -51,5 +53,9 @@ export function parseAdvertisement(bytes: Buffer, url: string): Advertisement {
     }
     if (found[2] !== 'capabilities^{}') refs.set(found[2]!, found[1]!);
   }
-  return { refs, capabilities: capabilities ?? new Set(), defaultBranch: defaultBranchOf(refs, capabilities ?? new Set()) };
+  return {
+    refs,
+    capabilities: capabilities ?? new Set(),
+    defaultBranch: defaultBranchOf(refs, capabilities ?? new Set()),
+  };
 }

@@ -56,7 +56,10 @@ async function followGitFile(file: string): Promise<string> {
   const directory = target === undefined ? undefined : path.resolve(path.dirname(file), target);
   if (directory !== undefined && (await isGitDir(directory))) return directory;
   throw usageError('NotARepository', `${file} does not lead to a git repository`, {
-    hint: target === undefined ? 'It should hold a line "gitdir: PATH".' : `It names ${target}; run \`git worktree repair\`.`,
+    hint:
+      target === undefined
+        ? 'It should hold a line "gitdir: PATH".'
+        : `It names ${target}; run \`git worktree repair\`.`,
   });
 }
 
@@ -161,7 +164,9 @@ export async function openRepository({ gitdir }: { readonly gitdir: string }): P
     },
     async resolve(name) {
       if (/^[0-9a-f]{40}$/.test(name)) return (await database.has(name)) ? peel(name) : null;
-      for (const prefix of name === 'HEAD' || name.startsWith('refs/') ? [''] : ['refs/heads/', 'refs/tags/', 'refs/remotes/']) {
+      for (const prefix of name === 'HEAD' || name.startsWith('refs/')
+        ? ['']
+        : ['refs/heads/', 'refs/tags/', 'refs/remotes/']) {
         const id = await refId(prefix + name);
         if (id) return peel(id);
       }

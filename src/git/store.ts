@@ -69,7 +69,9 @@ export async function storeObjects(objects: readonly NewObject[], options: Store
   if (objects.length > LOOSE_LIMIT) return writePack(objects, options);
   let loose = 0;
   for (let at = 0; at < objects.length; at += PARALLEL_WRITES) {
-    const written = await Promise.all(objects.slice(at, at + PARALLEL_WRITES).map((object) => writeLoose(object, options)));
+    const written = await Promise.all(
+      objects.slice(at, at + PARALLEL_WRITES).map((object) => writeLoose(object, options)),
+    );
     loose += written.reduce((sum, count) => sum + count, 0);
   }
   return { loose, packs: 0 };

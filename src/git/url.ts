@@ -54,5 +54,8 @@ export function parseGitUrl(text: string): GitUrl {
 
 /** A URL as it may be shown: without user, password, query and fragment. */
 export function shownUrl(text: string): string {
-  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, '$1').replace(/^[^/@:]+@([^/@:]+:)/, '$1').replace(/[?#].*$/, '');
+  return text
+    .replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, '$1')
+    .replace(/^[^/@:]+@([^/@:]+:)/, '$1')
+    .replace(/[?#].*$/, '');
 }

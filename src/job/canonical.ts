@@ -25,7 +25,8 @@ export function canonicalJson(value: unknown): string {
 function canonicalArray(value: readonly unknown[]): string {
   let text = '';
   // By index: holes are undefined and so refused.
-  for (let index = 0; index < value.length; index += 1) text += `${index === 0 ? '' : ','}${canonicalJson(value[index])}`;
+  for (let index = 0; index < value.length; index += 1)
+    text += `${index === 0 ? '' : ','}${canonicalJson(value[index])}`;
   return `[${text}]`;
 }
 

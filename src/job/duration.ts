@@ -59,12 +59,14 @@ export function suggestDuration(value: unknown): string | undefined {
   if (typeof value === 'number') return suggestDuration(`${value}s`);
   if (typeof value !== 'string' || value.length > 60) return undefined;
   let total = 0;
-  const rest = value.toLowerCase().replace(/(\d{1,9}(?:\.\d{1,6})?)\s*([a-z]{1,10})[\s,]*(?:and\s+)?/g, (whole, count, word) => {
-    const size = WORDS[String(word)];
-    if (size === undefined) return String(whole);
-    total += Number(count) * size;
-    return '';
-  });
+  const rest = value
+    .toLowerCase()
+    .replace(/(\d{1,9}(?:\.\d{1,6})?)\s*([a-z]{1,10})[\s,]*(?:and\s+)?/g, (whole, count: string, word: string) => {
+      const size = WORDS[word];
+      if (size === undefined) return whole;
+      total += Number(count) * size;
+      return '';
+    });
   if (/^\d{1,9}$/.test(rest.trim()) && total === 0) return suggestDuration(`${rest.trim()}s`);
   return rest.trim() === '' && total >= UNITS.s && total < 100_000 * UNITS.d ? formatDuration(total) : undefined;
 }

@@ -62,13 +62,19 @@ function sentence({ value }: Spot, predicate: string): string {
   return typeof value === 'object' && value !== null ? predicate : `${quote(value)} ${predicate}`;
 }
 
-const isSchema = (value: unknown): value is Schema => typeof value === 'object' && value !== null && !Array.isArray(value);
+/** What the schema says after the value that it refuses. */
+const completion = (schema: Schema): string | undefined =>
+  typeof schema['x-error'] === 'string' ? schema['x-error'] : undefined;
+
+const isSchema = (value: unknown): value is Schema =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 const subschemas = (value: unknown): readonly Schema[] => (Array.isArray(value) ? value.filter(isSchema) : []);
 const nameOf = (ref: string): string | undefined => ref.split('/').at(-1);
 
 function followed(spot: Spot, ref: string): Spot {
   const [document = '', pointer = ''] = ref.split('#');
-  const root: Schema = document === '' ? spot.root : (schemas[document.replace(/\.json$/, '') as SchemaName] ?? spot.root);
+  const root: Schema =
+    document === '' ? spot.root : (schemas[document.replace(/\.json$/, '') as SchemaName] ?? spot.root);
   let schema: unknown = root;
   for (const part of pointer.split('/').slice(1)) schema = isSchema(schema) ? schema[part] : undefined;
   return { ...spot, root, schema: isSchema(schema) ? schema : {}, definition: nameOf(ref) };
@@ -84,7 +90,8 @@ function isOfType(value: unknown, type: string): boolean {
 
 function scalarTrouble(spot: Spot): string | undefined {
   const { schema, value } = spot;
-  if ('const' in schema && value !== schema['const']) return sentence(spot, `is not allowed; write ${quote(schema['const'])}`);
+  if ('const' in schema && value !== schema['const'])
+    return sentence(spot, `is not allowed; write ${quote(schema['const'])}`);
   if (Array.isArray(schema['enum']) && !schema['enum'].includes(value)) return enumTrouble(spot, schema['enum']);
   if (typeof value === 'string') return stringTrouble(spot, value);
   if (typeof value === 'number') return numberTrouble(spot, value);
@@ -92,7 +99,8 @@ function scalarTrouble(spot: Spot): string | undefined {
 }
 
 function enumTrouble(spot: Spot, allowed: readonly unknown[]): string {
-  if (typeof spot.value === 'object') return `is ${spot.value === null ? 'empty' : 'no single value'}; write ${listOf(allowed.map(String), 'or')}`;
+  if (typeof spot.value === 'object')
+    return `is ${spot.value === null ? 'empty' : 'no single value'}; write ${listOf(allowed.map(String), 'or')}`;
   const meant = typeof spot.value === 'string' ? didYouMean(spot.value, allowed.map(String)) : '';
   return sentence(spot, `is not one of ${listOf(allowed.map(String), 'and')}${meant}`);
 }
@@ -102,12 +110,13 @@ function stringTrouble(spot: Spot, value: string): string | undefined {
   const { minLength, maxLength, pattern } = schema;
   if (typeof pattern === 'string' && !new RegExp(pattern, 'u').test(value)) {
     if (value === '') return 'is empty';
-    const predicate = String(schema['x-error'] ?? `does not match ${pattern}`);
+    const predicate = completion(schema) ?? `does not match ${pattern}`;
     const suggestion = suggestValue(definition, value);
     return sentence(spot, suggestion === undefined ? predicate : `${predicate.split('; ')[0]}; write ${suggestion}`);
   }
   const length = Array.from(value).length;
-  if (typeof minLength === 'number' && length < minLength) return length === 0 ? 'is empty' : sentence(spot, `is too short`);
+  if (typeof minLength === 'number' && length < minLength)
+    return length === 0 ? 'is empty' : sentence(spot, `is too short`);
   if (typeof maxLength === 'number' && length > maxLength)
     return sentence(spot, `has ${length} characters; at most ${maxLength} are allowed`);
   return undefined;
@@ -123,13 +132,16 @@ function numberTrouble(spot: Spot, value: number): string | undefined {
 function listTroubles(spot: Spot, value: readonly unknown[]): Finding[] {
   const { items, minItems, maxItems, uniqueItems } = spot.schema;
   const findings: Finding[] = [];
-  if (typeof minItems === 'number' && value.length < minItems) findings.push(finding(spot, 'has no entries; write at least one'));
+  if (typeof minItems === 'number' && value.length < minItems)
+    findings.push(finding(spot, 'has no entries; write at least one'));
   if (typeof maxItems === 'number' && value.length > maxItems)
     findings.push(finding(spot, `has ${value.length} entries; at most ${maxItems} are allowed`));
   value.forEach((item, index) => {
     const path = [...spot.path, index];
-    if (uniqueItems === true && value.indexOf(item) < index) findings.push({ path, place: 'value', message: `${quote(item)} is in the list twice` });
-    if (isSchema(items)) findings.push(...walk({ ...spot, schema: items, definition: undefined, value: item, path, place: 'value' }));
+    if (uniqueItems === true && value.indexOf(item) < index)
+      findings.push({ path, place: 'value', message: `${quote(item)} is in the list twice` });
+    if (isSchema(items))
+      findings.push(...walk({ ...spot, schema: items, definition: undefined, value: item, path, place: 'value' }));
   });
   return findings;
 }
@@ -149,7 +161,8 @@ function mappingTroubles(spot: Spot, value: Mapping): Finding[] {
       : [];
     const property = Object.hasOwn(known, name) ? known[name] : schema['additionalProperties'];
     findings.push(...named);
-    if (property === false) findings.push({ path: within.path, place: 'key', message: unknownField(name, known, spot) });
+    if (property === false)
+      findings.push({ path: within.path, place: 'key', message: unknownField(name, known, spot) });
     else if (isSchema(property) && named.length === 0) findings.push(...walk({ ...within, schema: property }));
   }
   return findings;
@@ -173,14 +186,17 @@ const SYNONYMS: Readonly<Record<string, string>> = {
 };
 
 function unknownField(name: string, known: Schema, spot: Spot): string {
-  if (name === '<<') return 'merge keys (<<) are not part of YAML 1.2; write the fields out, or use an alias for a whole value';
+  if (name === '<<')
+    return 'merge keys (<<) are not part of YAML 1.2; write the fields out, or use an alias for a whole value';
   const synonym = SYNONYMS[name];
   const names = Object.keys(known);
   const meant =
     synonym !== undefined && Object.hasOwn(known, synonym.split('.')[0] ?? '')
       ? synonym
       : (nearest(name, names) ?? fieldBelow(name, known, spot));
-  return shorten(`unknown field; ${meant === undefined ? `known here: ${names.join(', ')}` : `did you mean ${JSON.stringify(meant)}?`}`);
+  return shorten(
+    `unknown field; ${meant === undefined ? `known here: ${names.join(', ')}` : `did you mean ${JSON.stringify(meant)}?`}`,
+  );
 }
 
 /** The field one level further down that has this name: `schedule` belongs into `on`. */
@@ -197,14 +213,19 @@ function fieldBelow(name: string, known: Schema, spot: Spot): string | undefined
 function compositionTroubles(spot: Spot): Finding[] {
   const { schema, value } = spot;
   const findings: Finding[] = [];
-  const predicate = String(schema['x-error'] ?? 'is not allowed here');
+  const predicate = completion(schema) ?? 'is not allowed here';
   // A mapping that lacks something is shown at its name, not at its first entry.
-  const completed = (): Finding => finding(isSchema(value) ? { ...spot, place: 'key' } : spot, sentence(spot, predicate));
+  const completed = (): Finding =>
+    finding(isSchema(value) ? { ...spot, place: 'key' } : spot, sentence(spot, predicate));
   for (const part of subschemas(schema['allOf'])) findings.push(...walk({ ...spot, schema: part }));
   if (isSchema(schema['not']) && walk({ ...spot, schema: schema['not'] }).length === 0) findings.push(completed());
   if (isSchema(schema['dependentRequired']) && isSchema(value)) {
     for (const [name, needed] of Object.entries(schema['dependentRequired']))
-      if (Object.hasOwn(value, name) && Array.isArray(needed) && needed.some((other) => !Object.hasOwn(value, String(other))))
+      if (
+        Object.hasOwn(value, name) &&
+        Array.isArray(needed) &&
+        needed.some((other) => !Object.hasOwn(value, String(other)))
+      )
         findings.push({ ...completed(), path: [...spot.path, name], place: 'key' });
   }
   const anyOf = subschemas(schema['anyOf']);
@@ -213,7 +234,13 @@ function compositionTroubles(spot: Spot): Finding[] {
   const oneOf = subschemas(schema['oneOf']);
   const fitting = oneOf.filter((branch) => walk({ ...spot, schema: branch }).length === 0).length;
   if (oneOf.length > 0 && fitting !== 1)
-    findings.push(...('x-error' in schema ? [completed()] : fitting > 1 ? [finding(spot, 'fits more than one form')] : branchTroubles(spot, oneOf)));
+    findings.push(
+      ...('x-error' in schema
+        ? [completed()]
+        : fitting > 1
+          ? [finding(spot, 'fits more than one form')]
+          : branchTroubles(spot, oneOf)),
+    );
   return findings;
 }
 
@@ -227,8 +254,13 @@ function branchTroubles(spot: Spot, branches: readonly Schema[]): Finding[] {
     const types = typesFor(branch);
     return types.length === 0 || types.some((type) => isOfType(spot.value, type));
   });
-  if (fitting.length === 0) return [finding(spot, wrongType(spot.value, [...new Set(branches.flatMap(typesFor))], spot.definition))];
+  if (fitting.length === 0)
+    return [finding(spot, wrongType(spot.value, [...new Set(branches.flatMap(typesFor))], spot.definition))];
   const found = fitting.map((branch) => walk({ ...spot, schema: branch }));
-  const named = found.filter((findings) => !findings.some(({ path, message }) => path.at(-1) === 'kind' && message.includes('is not allowed')));
-  return (named.length > 0 ? named : found).reduce((best, findings) => (findings.length < best.length ? findings : best));
+  const named = found.filter(
+    (findings) => !findings.some(({ path, message }) => path.at(-1) === 'kind' && message.includes('is not allowed')),
+  );
+  return (named.length > 0 ? named : found).reduce((best, findings) =>
+    findings.length < best.length ? findings : best,
+  );
 }

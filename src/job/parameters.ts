@@ -29,7 +29,11 @@ export function resolveParameters(
     if (trouble !== undefined) {
       const isMissing = !isGiven && parameter.default === undefined;
       const said = parameter.message === undefined ? '' : ` (${parameter.message})`;
-      problems.push(isMissing ? `the parameter ${name} has no default and needs a value${said}` : `${name}: ${quote(value)} ${trouble}`);
+      problems.push(
+        isMissing
+          ? `the parameter ${name} has no default and needs a value${said}`
+          : `${name}: ${quote(value)} ${trouble}`,
+      );
     }
     return [name, value];
   });

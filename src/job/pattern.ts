@@ -26,7 +26,9 @@ export function matchesPattern(pattern: string, value: string): boolean | 'slow'
   // Without a group and with one repetition at most it can't take long, and a time limit costs more than the test.
   if (!pattern.includes('(') && (pattern.match(/[*+{]/g)?.length ?? 0) <= 1) return expression.test(value);
   try {
-    const result: unknown = TEST.runInContext(createContext({ expression, value }), { timeout: PATTERN_LIMITS.budgetMs });
+    const result: unknown = TEST.runInContext(createContext({ expression, value }), {
+      timeout: PATTERN_LIMITS.budgetMs,
+    });
     return result === true;
   } catch {
     return 'slow';

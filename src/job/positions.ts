@@ -54,7 +54,13 @@ export function formatPath(path: FieldPath): string {
  * The offset of a field in the text. `opening` is the index of the event that opens its document. Where the path
  * goes on beyond what is written, the last part that is written counts. Below an alias the place is within the anchor's value.
  */
-export function locateField(text: string, events: readonly Event[], opening: number, path: FieldPath, place: Place): number {
+export function locateField(
+  text: string,
+  events: readonly Event[],
+  opening: number,
+  path: FieldPath,
+  place: Place,
+): number {
   const root = buildTree(text, events, opening);
   let node = root;
   let keyStart = root.start;
@@ -95,7 +101,8 @@ function buildTree(text: string, events: readonly Event[], opening: number): Tre
       return { ...(target ?? NOTHING), start: event.anchorStart - 1 };
     }
     const anchor = event.anchorStart < 0 ? undefined : text.slice(event.anchorStart, event.anchorEnd);
-    const node = event.type === EVENT_ID.SCALAR ? { ...NOTHING, start: scalarStart(text, event) } : buildCollection(event);
+    const node =
+      event.type === EVENT_ID.SCALAR ? { ...NOTHING, start: scalarStart(text, event) } : buildCollection(event);
     if (anchor !== undefined) anchors.set(anchor, node);
     return node;
   };

@@ -10,7 +10,12 @@ export function formatProblem({ file, line, column, field, message }: ManifestPr
 }
 
 /** Findings with their places in the file: in the order of the text, one for each field and place. */
-export function placeFindings(path: string, yaml: YamlFile, document: number, findings: readonly Finding[]): readonly ManifestProblem[] {
+export function placeFindings(
+  path: string,
+  yaml: YamlFile,
+  document: number,
+  findings: readonly Finding[],
+): readonly ManifestProblem[] {
   return tidyProblems(
     findings.map((finding) => ({
       file: path,

@@ -37,12 +37,18 @@ const labels: Rule = ({ metadata }) =>
   Object.keys(metadata.labels ?? {}).flatMap((key) => {
     const path = ['metadata', 'labels', key];
     const name = key.split('/').at(-1) ?? '';
-    if (/^([^/]*\.)?runledger\.dev\//.test(key)) return finding(path, 'labels of runledger.dev are set by runledger', 'key');
-    return name.length > 63 ? finding(path, `the name of a label has at most 63 characters; this has ${name.length}`, 'key') : [];
+    if (/^([^/]*\.)?runledger\.dev\//.test(key))
+      return finding(path, 'labels of runledger.dev are set by runledger', 'key');
+    return name.length > 63
+      ? finding(path, `the name of a label has at most 63 characters; this has ${name.length}`, 'key')
+      : [];
   });
 
 /** Every step with its path, those of `finally` included. */
-function stepsOf({ steps = [], finally: last = [] }: JobSpec): readonly { readonly step: Step; readonly path: FieldPath }[] {
+function stepsOf({
+  steps = [],
+  finally: last = [],
+}: JobSpec): readonly { readonly step: Step; readonly path: FieldPath }[] {
   return [
     ...steps.map((step, index) => ({ step, path: spec('steps', index) })),
     ...last.map((step, index) => ({ step, path: spec('finally', index) })),
@@ -53,10 +59,15 @@ const steps: Rule = (job) => {
   const names = new Set<string>();
   return stepsOf(job.spec).flatMap(({ step, path }) => {
     const found: Finding[] = [];
-    if (names.has(step.name)) found.push(finding([...path, 'name'], `${quote(step.name)} is the name of another step already`));
+    if (names.has(step.name))
+      found.push(finding([...path, 'name'], `${quote(step.name)} is the name of another step already`));
     names.add(step.name);
     const { workingDirectory } = step;
-    if (workingDirectory !== undefined && !workingDirectory.startsWith('/') && insideFolder(workingDirectory) === undefined)
+    if (
+      workingDirectory !== undefined &&
+      !workingDirectory.startsWith('/') &&
+      insideFolder(workingDirectory) === undefined
+    )
       found.push(finding([...path, 'workingDirectory'], `${quote(workingDirectory)} leaves the workspace`));
     return found;
   });
@@ -75,9 +86,17 @@ const files: Rule = (job, manifestPath) => {
     const path = spec('files', index);
     const found = [...fileTrouble(file, path, manifestPath)];
     const place = posix.normalize(file.path);
-    const other = [...taken].find(([known]) => known === place || known.startsWith(`${place}/`) || place.startsWith(`${known}/`));
+    const other = [...taken].find(
+      ([known]) => known === place || known.startsWith(`${place}/`) || place.startsWith(`${known}/`),
+    );
     if (other?.[0] === place) found.push(finding([...path, 'path'], `${quote(file.path)} is written twice`));
-    else if (other) found.push(finding([...path, 'path'], `${quote(file.path)} and ${quote(other[1])} can't both be: one is a file, the other needs it as a folder`));
+    else if (other)
+      found.push(
+        finding(
+          [...path, 'path'],
+          `${quote(file.path)} and ${quote(other[1])} can't both be: one is a file, the other needs it as a folder`,
+        ),
+      );
     taken.set(place, file.path);
     return found;
   });
@@ -96,7 +115,7 @@ function* fileTrouble(file: JobFile, path: FieldPath, manifestPath: string): Ite
 
 const content: Rule = ({ spec: written }) => {
   const bytes = contentBytes(written);
-  return bytes > CONTENT_LIMIT ? finding(spec(), contentTrouble(bytes), 'key') : [];
+  return bytes > CONTENT_LIMIT ? [finding(spec(), contentTrouble(bytes), 'key')] : [];
 };
 
 /** Bytes of the scripts and the files that are written into a spec; without those that `from` draws in. */
@@ -147,7 +166,12 @@ const schedules: Rule = ({ spec: { on } }) => {
     const trouble = cronTrouble(entry.cron);
     const found = trouble === undefined ? [] : [finding([...path, 'cron'], trouble)];
     if (entry.timeZone !== undefined && !isTimeZone(entry.timeZone))
-      found.push(finding([...path, 'timeZone'], `${quote(entry.timeZone)} is not a time zone${didYouMean(entry.timeZone, timeZones())}`));
+      found.push(
+        finding(
+          [...path, 'timeZone'],
+          `${quote(entry.timeZone)} is not a time zone${didYouMean(entry.timeZone, timeZones())}`,
+        ),
+      );
     return [...found, ...positive([...path, 'deadline'], entry.deadline)];
   });
 };
@@ -157,7 +181,7 @@ const needs: Rule = ({ metadata, spec: { needs: list = [] } }) => {
   return list.flatMap((need, index) => {
     const name = typeof need === 'string' ? need : need.job;
     const path = spec('needs', index, ...(typeof need === 'string' ? [] : ['job']));
-    if (name === metadata.name) return finding(path, 'a job can\'t need itself');
+    if (name === metadata.name) return finding(path, "a job can't need itself");
     if (seen.has(name)) return finding(path, `${quote(name)} is in the list twice`);
     seen.add(name);
     return [];
@@ -172,12 +196,19 @@ const durations: Rule = ({ spec: { timeouts = {}, keep = {}, retry = {}, ...rest
   const found = limits.flatMap(([path, text]) => [...positive(path, text), ...shortEnough(path, text)]);
   found.push(...shortEnough(spec('timeouts', 'grace'), timeouts.grace), ...positive(spec('keep', 'for'), keep.for));
   if (retry.backoff !== undefined && durationMs(retry.backoff) > durationMs(retry.maxBackoff ?? '5m'))
-    found.push(finding(spec('retry', 'backoff'), `${quote(retry.backoff)} is longer than maxBackoff, ${retry.maxBackoff ?? '5m'}`));
+    found.push(
+      finding(
+        spec('retry', 'backoff'),
+        `${quote(retry.backoff)} is longer than maxBackoff, ${retry.maxBackoff ?? '5m'}`,
+      ),
+    );
   return found;
 };
 
 function positive(path: FieldPath, text: string | undefined): readonly Finding[] {
-  return text !== undefined && parseDuration(text) === 0 ? [finding(path, `${quote(text)} is no time at all; write at least 1s`)] : [];
+  return text !== undefined && parseDuration(text) === 0
+    ? [finding(path, `${quote(text)} is no time at all; write at least 1s`)]
+    : [];
 }
 
 function shortEnough(path: FieldPath, text: string | undefined): readonly Finding[] {
@@ -198,8 +229,11 @@ const logSizes: Rule = ({ spec: { logs = {} } }) =>
     const bytes = size === undefined ? undefined : parseQuantity(size);
     const [least, most] = LOG_BOUNDS[key];
     if (size === undefined || bytes === undefined) return [];
-    if (bytes < (parseQuantity(least) ?? 0)) return finding(spec('logs', key), `${quote(size)} is too small; the least is ${least}`);
-    return bytes > (parseQuantity(most) ?? 0) ? finding(spec('logs', key), `${quote(size)} is too large; the most is ${most}`) : [];
+    if (bytes < (parseQuantity(least) ?? 0))
+      return finding(spec('logs', key), `${quote(size)} is too small; the least is ${least}`);
+    return bytes > (parseQuantity(most) ?? 0)
+      ? finding(spec('logs', key), `${quote(size)} is too large; the most is ${most}`)
+      : [];
   });
 
 const exitCodes: Rule = ({ spec: { exitCodes: codes } }) => {
@@ -207,7 +241,7 @@ const exitCodes: Rule = ({ spec: { exitCodes: codes } }) => {
   const both = (codes?.skipped ?? [43]).find((code) => warning.includes(code));
   if (both === undefined) return [];
   const field = codes?.skipped === undefined ? 'warning' : 'skipped';
-  return finding(spec('exitCodes', field), `${both} means both warning and skipped; keep one`);
+  return [finding(spec('exitCodes', field), `${both} means both warning and skipped; keep one`)];
 };
 
 const RULES: readonly Rule[] = [

@@ -33,7 +33,8 @@ function stringTrouble(value: string, path: FieldPath): string | undefined {
   const at = value.indexOf('${{');
   if (at < 0 || isProse(path)) return undefined;
   const expression = /^\$\{\{[^}]{0,80}\}\}/.exec(value.slice(at))?.[0] ?? '${{ }}';
-  if (isScript(path)) return `${quote(expression).slice(1, -1)} is not filled in within scripts; ${instead(expression)}`;
+  if (isScript(path))
+    return `${quote(expression).slice(1, -1)} is not filled in within scripts; ${instead(expression)}`;
   if (!mayHoldExpressions(path)) return '${{ }} is not filled in here; write the value out';
   return TEMPLATES_SUPPORTED ? undefined : `\${{ }} ${NOT_SUPPORTED}`;
 }
@@ -63,6 +64,10 @@ function instead(expression: string): string {
   const name = expression.slice(3, -2).trim();
   const [, scope, key] = /^(params|matrix)\.(\w+)$/.exec(name) ?? [];
   const variable =
-    scope === 'params' ? `RUNLEDGER_PARAM_${key}` : scope === 'matrix' ? `RUNLEDGER_MATRIX_${key?.toUpperCase()}` : VARIABLES[name];
+    scope === 'params'
+      ? `RUNLEDGER_PARAM_${key}`
+      : scope === 'matrix'
+        ? `RUNLEDGER_MATRIX_${key?.toUpperCase()}`
+        : VARIABLES[name];
   return variable === undefined ? 'set a variable in env and read that' : `write $${variable}`;
 }

@@ -1,4 +1,3 @@
-import type { Job } from '../schemas/index.ts';
 import type { Finding } from './explain.ts';
 import type { FieldPath } from './positions.ts';
 
@@ -10,7 +9,8 @@ interface Unsupported {
 }
 
 const isWritten = (value: unknown): boolean => value !== undefined;
-const holdsAnything = (value: unknown): boolean => typeof value === 'object' && value !== null && Object.keys(value).length > 0;
+const holdsAnything = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.keys(value).length > 0;
 const isOn = (value: unknown): boolean => value !== undefined && value !== false;
 const otherThan =
   (...values: readonly unknown[]) =>
@@ -54,11 +54,11 @@ export const TEMPLATES_SUPPORTED = false;
 
 export const NOT_SUPPORTED = 'is not supported by this version yet';
 
-/** The fields of a Job, valid by the schema, that this version can't honour. */
-export function unsupportedFields(job: Job): readonly Finding[] {
-  return UNSUPPORTED.flatMap(({ path, refuses }) =>
-    fieldsAt(job, path, []).filter(({ value }) => refuses(value)),
-  ).map(({ path, value }) => ({ path, place: 'key', message: shown(value) }));
+/** The fields of a document of kind Job, well-formed or not, that this version can't honour. */
+export function unsupportedFields(job: unknown): readonly Finding[] {
+  return UNSUPPORTED.flatMap(({ path, refuses }) => fieldsAt(job, path, []).filter(({ value }) => refuses(value))).map(
+    ({ path, value }) => ({ path, place: 'key', message: shown(value) }),
+  );
 }
 
 function shown(value: unknown): string {
@@ -75,6 +75,9 @@ function fieldsAt(value: unknown, pattern: readonly string[], path: FieldPath): 
   const [part, ...rest] = pattern;
   if (part === undefined) return [{ path, value }];
   if (typeof value !== 'object' || value === null) return [];
-  if (part !== '*') return Object.hasOwn(value, part) ? fieldsAt((value as Record<string, unknown>)[part], rest, [...path, part]) : [];
-  return Object.entries(value).flatMap(([key, child]) => fieldsAt(child, rest, [...path, Array.isArray(value) ? Number(key) : key]));
+  if (part !== '*')
+    return Object.hasOwn(value, part) ? fieldsAt((value as Record<string, unknown>)[part], rest, [...path, part]) : [];
+  return Object.entries(value).flatMap(([key, child]) =>
+    fieldsAt(child, rest, [...path, Array.isArray(value) ? Number(key) : key]),
+  );
 }

@@ -95,7 +95,7 @@ export function didYouMean(word: string, candidates: Iterable<string>): string {
 /** A value of the wanted form that is near the one that was written, by the schema definition that refused it. */
 export function suggestValue(definition: string | undefined, value: string): string | undefined {
   if (value.length > 100) return undefined;
-  switch (definition) {
+  switch (definition ?? '') {
     case 'duration':
       return suggestDuration(value);
     case 'jobName':

@@ -33,7 +33,8 @@ export interface YamlFile {
   locate(document: number, path: FieldPath, place: Place): Position;
 }
 
-export type YamlResult = { readonly file: YamlFile; readonly fault?: never } | { readonly fault: YamlFault };
+export type YamlResult =
+  { readonly file: YamlFile; readonly fault?: never } | { readonly file?: never; readonly fault: YamlFault };
 
 const MARK = Buffer.from('runledger.dev/');
 
@@ -50,7 +51,9 @@ export function mentionsRunledger(bytes: Uint8Array): boolean {
 export function readYaml(bytes: Uint8Array): YamlResult {
   if (bytes.byteLength > YAML_LIMITS.bytes) {
     const mebibytes = (bytes.byteLength / YAML_LIMITS.bytes).toFixed(1);
-    return { fault: { line: 1, column: 1, message: `the file has ${mebibytes} MiB; a manifest may have 1 MiB at most` } };
+    return {
+      fault: { line: 1, column: 1, message: `the file has ${mebibytes} MiB; a manifest may have 1 MiB at most` },
+    };
   }
   const text = decode(bytes);
   if (typeof text !== 'string') return { fault: text };
@@ -91,7 +94,8 @@ function readText(text: string): YamlResult {
 /** The indexes of the events that open documents. */
 function documentStarts(events: readonly Event[]): readonly number[] {
   const starts: number[] = [];
-  for (let index = 0; index < events.length; index += 1) if (events[index]?.type === EVENT_ID.DOCUMENT) starts.push(index);
+  for (let index = 0; index < events.length; index += 1)
+    if (events[index]?.type === EVENT_ID.DOCUMENT) starts.push(index);
   return starts;
 }
 
@@ -178,25 +182,41 @@ function wholeSequences(bytes: Uint8Array, offset: number): number {
 const EXPLANATIONS: readonly (readonly [RegExp, string])[] = [
   [/^null byte/, 'the file holds a NUL byte; it is not text'],
   [/^nesting exceeded/, `lists and mappings are nested more than ${YAML_LIMITS.depth} deep`],
-  [/alias(es)? .*(exceed|limit|max)|(exceed|limit|max).*alias/i, `a document has more than ${YAML_LIMITS.aliases} aliases`],
+  [
+    /alias(es)? .*(exceed|limit|max)|(exceed|limit|max).*alias/i,
+    `a document has more than ${YAML_LIMITS.aliases} aliases`,
+  ],
   [/^duplicated mapping key/, 'this key is written twice in the same mapping'],
   [/^tab characters/, 'a tab is used for indentation; YAML needs spaces'],
-  [/^bad indentation of a mapping entry/, 'this does not fit here; check the indentation, and quote values that hold ": " or begin with @ or `'],
+  [
+    /^bad indentation of a mapping entry/,
+    'this does not fit here; check the indentation, and quote values that hold ": " or begin with @ or `',
+  ],
   [/^bad indentation of a sequence entry/, 'this does not fit here; check the indentation of the list'],
-  [/^deficient indentation/, 'a value that began further up is not closed here; check quotes and brackets, and the indentation'],
+  [
+    /^deficient indentation/,
+    'a value that began further up is not closed here; check quotes and brackets, and the indentation',
+  ],
   [/^end of the stream or a document separator/, 'this does not belong to what stands above; check the indentation'],
-  [/^can not read a block mapping entry|^expected ':' after/, 'a key without a colon; check the indentation of the lines above'],
+  [
+    /^can not read a block mapping entry|^expected ':' after/,
+    'a key without a colon; check the indentation of the lines above',
+  ],
   [/^missed comma/, 'a comma is missing within brackets or braces'],
   [/^unexpected end of the (stream|document) within a (double|single) quoted/, 'a quote is not closed'],
   [/^unexpected end of the stream within a flow/, 'a bracket or brace is not closed'],
   [/^the stream contains non-printable/, 'a control character that YAML does not allow'],
-  [/^unknown (scalar|sequence|mapping) tag/, 'a YAML tag (!name) that means nothing here; quote the value if it begins with !'],
+  [
+    /^unknown (scalar|sequence|mapping) tag/,
+    'a YAML tag (!name) that means nothing here; quote the value if it begins with !',
+  ],
   [/complex keys/, 'a list or mapping as a key; keys are plain words'],
   [/^unknown escape sequence/, 'an unknown escape in double quotes; write a backslash as \\\\ or use single quotes'],
 ];
 
 function faultOf(error: unknown, text: string): YamlFault {
-  const reason = error instanceof YAMLException ? error.reason : error instanceof RangeError ? 'too deeply nested' : String(error);
+  const reason =
+    error instanceof YAMLException ? error.reason : error instanceof RangeError ? 'too deeply nested' : String(error);
   const offset = error instanceof YAMLException ? (error.mark?.position ?? 0) : 0;
   const unidentified = /^unidentified alias "(.{1,40})/.exec(reason);
   const message = unidentified

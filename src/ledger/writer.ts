@@ -93,7 +93,8 @@ export function openLedger(options: LedgerOptions): Ledger {
       for (const turn of batch) turn.sent = true;
       await serial(async () => {
         await branch.advance(base.view.head, commit.id, commit.objects, signal);
-        state = await readState(files, commit.id, base);
+        // The remote has it. That it can't be read here is for the next refresh to deal with.
+        state = await readState(files, commit.id, base).catch(() => undefined);
       });
       undisturbed = tries === 1;
       readme.committed(commit.buckets, withReadme);

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
+import { normalizeSpec } from '../job/defaults.ts';
 import type { AttemptState, RunRecord } from '../runner/port.ts';
 import type { AttemptOutcome, LogReference, Outcome, TaskOutcome, Times } from '../schemas/index.ts';
-import { exitCodeMeanings, judgeAttempt, type Judgement } from './judge.ts';
+import { judgeAttempt, type Judgement } from './judge.ts';
 import { decidingTask, judgeRun, judgeTask } from './run.ts';
 
 /** Where the log of an attempt lies on the ledger. The task is undefined for a run without fan-out. */
@@ -64,8 +65,8 @@ function buildTask(
   finished: string,
   logPath: LogPath,
 ): Task {
-  const meanings = exitCodeMeanings(record.spec.exitCodes);
-  const judgements = attempts.map(({ ending }) => (ending ? judgeAttempt(ending, meanings) : STILL_RUNNING));
+  const { exitCodes } = normalizeSpec(record.spec);
+  const judgements = attempts.map(({ ending }) => (ending ? judgeAttempt(ending, exitCodes) : STILL_RUNNING));
   const judgement = judgeTask(judgements);
   const outcomes = attempts.map((attempt, index): AttemptOutcome => {
     const log = logReference(record, attempt, logPath);

@@ -14,17 +14,11 @@ export interface Judgement {
   readonly step: string | null;
 }
 
-/** Exit codes other than 0 that do not mean failure. */
+/** Exit codes other than 0 that do not mean failure: `exitCodes` of a job. */
 export interface ExitCodeMeanings {
   readonly warning: readonly number[];
   readonly skipped: readonly number[];
 }
-
-/** What `exitCodes` of a job means, with the defaults of manifests.md. */
-export const exitCodeMeanings = (written: Partial<ExitCodeMeanings> = {}): ExitCodeMeanings => ({
-  warning: written.warning ?? [42],
-  skipped: written.skipped ?? [43],
-});
 
 const named = (step: string): string => `step ${JSON.stringify(step)}`;
 

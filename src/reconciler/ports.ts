@@ -13,14 +13,6 @@ export interface CatalogBuilder {
   build(snapshot: Snapshot, options: { readonly knownFiles: ReadonlySet<string> }): Promise<Catalog>;
 }
 
-/** The part of a pino logger that the reconciler uses. */
-export interface Log {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
 /** What happens, for whoever shows it; nothing depends on it. */
 export type ReconcilerEvent =
   | { readonly kind: 'planned'; readonly revision: string; readonly actions: readonly PlannedAction[] }
@@ -36,15 +28,12 @@ export interface ReconcilerParts {
   readonly runner: Runner;
   readonly catalogs: CatalogBuilder;
   readonly now: () => Date;
-  /** Who signs the outcomes. */
-  readonly by: Outcome['by'];
   /**
    * Runs `work` while no other process plans and starts runs of this source here: what is claimed and what is
    * recorded has to be read, decided on and claimed in one go.
    */
   readonly inTurn: <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>;
   readonly emit: (event: ReconcilerEvent) => void;
-  readonly log: Log;
   /** What the digest of a job covers, kept on the ledger so that a later plan can say which fields changed. */
   readonly covered: (job: DesiredJob, snapshot: Snapshot) => Promise<Covered>;
   readonly changedFields: (before: Covered, after: Covered) => readonly string[];

@@ -92,6 +92,11 @@ export async function listManifests(
 }
 
 /** All files below `folder`, whose tree is `tree`. */
-export function listAll(reader: ObjectReader, folder: string, tree: string, before: Listing | undefined): Promise<Listing> {
+export function listAll(
+  reader: ObjectReader,
+  folder: string,
+  tree: string,
+  before: Listing | undefined,
+): Promise<Listing> {
   return list(reader, everything, tree, folder, noIgnoreRules, before);
 }

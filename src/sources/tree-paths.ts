@@ -29,7 +29,12 @@ export function normalizePath(path: string): string | undefined {
  * Finds what lies at a path of a tree, following symbolic links on the way, and at its end if asked. Undefined when
  * there is nothing. Throws `SymlinkLeaves` for a link out of the tree or a loop of them.
  */
-async function findInTree(reader: ObjectReader, root: string, path: string, followLast: boolean): Promise<Found | undefined> {
+async function findInTree(
+  reader: ObjectReader,
+  root: string,
+  path: string,
+  followLast: boolean,
+): Promise<Found | undefined> {
   let todo = path.split('/').filter((part) => part !== '');
   let at: Found = { path: '', id: root, mode: '040000' };
   let links = 0;
@@ -90,7 +95,8 @@ export async function readFileOfTree(reader: ObjectReader, root: string, file: S
   try {
     return await reader.readBlob(id);
   } catch (error) {
-    if (isCoded(error, 'ObjectTooLarge')) throw terminalError('FileTooLarge', `${file.path} is larger than 64 MiB`, { cause: error });
+    if (isCoded(error, 'ObjectTooLarge'))
+      throw terminalError('FileTooLarge', `${file.path} is larger than 64 MiB`, { cause: error });
     throw error;
   }
 }

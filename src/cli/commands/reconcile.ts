@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { usageError } from '../../errors.ts';
 import { formatProblem } from '../../job/problems.ts';
 import type { Observation, SettleOptions } from '../../reconciler/ports.ts';
@@ -30,7 +30,6 @@ interface ReconcileOptions extends CommonOptions, RepositoryOptions, RunnerOptio
   readonly exitCode?: boolean;
   readonly strict?: boolean;
   readonly watch?: boolean;
-  readonly interval: string;
 }
 
 export function reconcileCommand(command: Command, context: Context): Command {
@@ -41,7 +40,7 @@ export function reconcileCommand(command: Command, context: Context): Command {
     .option('--exit-code', 'with --dry-run: exit with 4 when something would run')
     .option('--strict', 'count warning and skipped as not succeeded')
     .option('--watch', 'go on whenever something changes')
-    .addOption(new Option('--interval <duration>', 'with --watch: how often a URL is asked').default('30s'))
+    .option('--interval <duration>', 'with --watch: how often a URL is asked; default: 30s')
     .addHelpText('after', EXAMPLES);
   return command.action(async (target: string, options: ReconcileOptions) => {
     context.exit(await reconcile(target, options, context));

@@ -1,0 +1,72 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { usageError } from '../errors.ts';
+import { createGitHttp } from '../git/http.ts';
+import type { Branch } from '../git/port.ts';
+import { openRemoteBranch } from '../git/remote-branch.ts';
+import { type Credentials, shownUrl } from '../git/url.ts';
+import { durationMs, parseDuration } from '../job/duration.ts';
+import { openGitSource } from '../sources/git.ts';
+import type { Source } from '../sources/port.ts';
+import type { RepositoryOptions } from './options.ts';
+import type { Io } from './terminal.ts';
+import { VERSION } from './version.ts';
+
+export interface Remote {
+  /** The URL as it may be shown. */
+  readonly location: string;
+  readonly source: Source;
+  /** A branch of the same repository. */
+  branch(name: string): Promise<Branch>;
+  close(): Promise<void>;
+}
+
+export const DEFAULT_INTERVAL = '30s';
+
+/** Opens a repository over http(s), with copies below `scratch`. Credentials come from the URL or from the environment. */
+export async function openRemote(url: string, scratch: string, options: RepositoryOptions, io: Io): Promise<Remote> {
+  const interval = options.interval ?? DEFAULT_INTERVAL;
+  if (parseDuration(interval) === undefined) throw usageError('IntervalForm', `--interval ${interval}: write it as 30s or 5m`);
+  const credentials = await credentialsFrom(io.env);
+  const http = await createGitHttp({
+    env: io.env,
+    userAgent: `git/2.0 (runledger ${VERSION})`,
+    ...(options.caFile === undefined ? {} : { caFile: options.caFile }),
+    ...(credentials ? { credentials } : {}),
+  });
+  const source = await openGitSource({
+    url,
+    http,
+    gitdir: join(scratch, 'source'),
+    path: options.path ?? '.',
+    pollIntervalMs: durationMs(interval),
+    ...(options.branch === undefined ? {} : { branch: options.branch }),
+  });
+  return {
+    location: shownUrl(url),
+    source,
+    branch: (branch) => openRemoteBranch({ url, branch, http, gitdir: join(scratch, 'ledger') }),
+    close: () => http.close(),
+  };
+}
+
+/**
+ * RUNLEDGER_GIT_TOKEN, or RUNLEDGER_GIT_USERNAME and RUNLEDGER_GIT_PASSWORD; each may end in _FILE and then names a file that
+ * holds the value.
+ */
+async function credentialsFrom(env: Io['env']): Promise<Credentials | undefined> {
+  const valueOf = async (name: string): Promise<string | undefined> => {
+    const file = env[`${name}_FILE`];
+    if (file === undefined || file === '') return env[name] || undefined;
+    try {
+      return (await readFile(file, 'utf8')).trim();
+    } catch {
+      throw usageError('CredentialUnreadable', `${name}_FILE names ${file}, which can't be read`);
+    }
+  };
+  const token = await valueOf('RUNLEDGER_GIT_TOKEN');
+  const password = await valueOf('RUNLEDGER_GIT_PASSWORD');
+  const username = await valueOf('RUNLEDGER_GIT_USERNAME');
+  if (password !== undefined) return { kind: 'basic', username: username ?? 'git', password };
+  return token === undefined ? undefined : { kind: 'token', token };
+}

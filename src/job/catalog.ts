@@ -1,0 +1,224 @@
+import { setImmediate as breathe } from 'node:timers/promises';
+import type { ManifestProblem, RunnerSet } from '../schemas/index.ts';
+import type { Snapshot, SourceFile } from '../sources/port.ts';
+import { digestOf } from './digest.ts';
+import { type ContentCache, createInputReader, type InputReader, troubleOf } from './inputs.ts';
+import type { Catalog, DesiredJob, InvalidJob } from './model.ts';
+import { needsFindings } from './needs.ts';
+import {
+  type NeededJob,
+  type ParsedFile,
+  type ParsedInvalidJob,
+  type ParsedJob,
+  parseManifests,
+  unreadable,
+} from './parse.ts';
+import { compareText, placeFindings, tidyProblems } from './problems.ts';
+import type { Finding } from './explain.ts';
+import { formatPath } from './positions.ts';
+import { readYaml } from './yaml.ts';
+
+export interface CatalogOptions {
+  /** Paths that held manifests according to the ledger: when they no longer parse, that is a problem. */
+  readonly knownFiles: ReadonlySet<string>;
+  /** Told now and then how many of the files are read. */
+  readonly progress?: (done: number, total: number) => void;
+}
+
+export interface CatalogBuilder {
+  /**
+   * Reads what a snapshot says. What is wrong with manifests is in the catalog; it throws only when the snapshot itself can't be
+   * read for now. Files whose path and blob id are those of the last build are not read again. One build at a time.
+   */
+  build(snapshot: Snapshot, options: CatalogOptions): Promise<Catalog>;
+}
+
+interface CachedFile {
+  readonly source: SourceFile;
+  readonly wasManifest: boolean;
+  readonly parsed: ParsedFile;
+  /** What the catalog makes of its jobs that depend on nothing else, by document. */
+  readonly jobs: ReadonlyMap<number, DesiredJob>;
+}
+
+/** A document that goes by the name of a job. */
+interface Claim {
+  readonly file: string;
+  readonly source: SourceFile;
+  readonly document: ParsedJob | ParsedInvalidJob;
+  /** Undefined: it is invalid, or draws in other files. */
+  readonly desired: DesiredJob | undefined;
+}
+
+/** Files between two turns for whatever else the process has to do. */
+const FILES_A_TURN = 100;
+
+/** A builder for the snapshots of one source, one after another. It keeps what it has parsed, and none of the texts. */
+export function createCatalogBuilder(): CatalogBuilder {
+  let files: ReadonlyMap<string, CachedFile> = new Map();
+  const contents: ContentCache = new Map();
+  return {
+    async build(snapshot, options) {
+      const next = await readFiles(snapshot, files, options);
+      files = next;
+      const inputs = createInputReader(snapshot, contents);
+      const catalog = await assemble(snapshot, next, inputs);
+      for (const id of contents.keys()) if (!inputs.met.has(id)) contents.delete(id);
+      return catalog;
+    },
+  };
+}
+
+async function readFiles(
+  snapshot: Snapshot,
+  before: ReadonlyMap<string, CachedFile>,
+  { knownFiles, progress }: CatalogOptions,
+): Promise<ReadonlyMap<string, CachedFile>> {
+  const files = new Map<string, CachedFile>();
+  let read = 0;
+  for (const file of [...snapshot.manifests].sort((a, b) => compareText(a.path, b.path))) {
+    const cached = before.get(file.path);
+    const wasManifest = knownFiles.has(file.path) || (cached !== undefined && heldManifests(cached));
+    // A link keeps its blob id while what it points to changes.
+    if (
+      cached?.source.id === file.id &&
+      (cached.wasManifest || !wasManifest || heldManifests(cached)) &&
+      file.mode !== '120000'
+    ) {
+      files.set(file.path, cached);
+      continue;
+    }
+    files.set(file.path, cacheEntry(file, wasManifest, await readFile(snapshot, file, wasManifest)));
+    read += 1;
+    if (read % FILES_A_TURN === 0) {
+      progress?.(files.size, snapshot.manifests.length);
+      await breathe();
+    }
+  }
+  progress?.(files.size, snapshot.manifests.length);
+  return files;
+}
+
+const heldManifests = ({ parsed }: CachedFile): boolean => parsed.documents.length > 0 || parsed.broken !== null;
+
+async function readFile(snapshot: Snapshot, file: SourceFile, wasManifest: boolean): Promise<ParsedFile> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await snapshot.read(file);
+  } catch (error) {
+    return unreadable(file.path, `the file ${troubleOf(error).trouble}`);
+  }
+  return parseManifests(file.path, bytes, { wasManifest });
+}
+
+function cacheEntry(source: SourceFile, wasManifest: boolean, parsed: ParsedFile): CachedFile {
+  const jobs = new Map<number, DesiredJob>();
+  for (const document of parsed.documents)
+    if (document.kind === 'job' && document.digest !== null)
+      jobs.set(document.index, desiredJob(source.path, document, document.digest));
+  return { source, wasManifest, parsed, jobs };
+}
+
+function desiredJob(path: string, { name, job, position }: ParsedJob, digest: string): DesiredJob {
+  return { name, manifest: job, path, position, digest };
+}
+
+async function assemble(
+  snapshot: Snapshot,
+  files: ReadonlyMap<string, CachedFile>,
+  inputs: InputReader,
+): Promise<Catalog> {
+  const runnerSets = new Map<string, RunnerSet>();
+  const problems: ManifestProblem[] = [];
+  const brokenFiles = new Map<string, readonly ManifestProblem[]>();
+  const claims = new Map<string, [Claim, ...Claim[]]>();
+  for (const [file, { source, parsed, jobs: ready }] of files) {
+    if (parsed.broken) {
+      brokenFiles.set(file, parsed.broken);
+      problems.push(...parsed.broken);
+    }
+    for (const document of parsed.documents) {
+      if (document.kind === 'problem') problems.push(...document.problems);
+      else if (document.kind === 'runnerSet') runnerSets.set(document.name, document.runnerSet);
+      else {
+        const claim: Claim = { file, source, document, desired: ready.get(document.index) };
+        const others = claims.get(document.name);
+        if (others) others.push(claim);
+        else claims.set(document.name, [claim]);
+      }
+    }
+  }
+  const jobs = new Map<string, DesiredJob>();
+  const invalidJobs = new Map<string, InvalidJob>();
+  const needed = needsFindings(neededBy(claims));
+  for (const [name, claimants] of claims) {
+    const [claim] = claimants;
+    const judged =
+      claimants.length > 1 ? duplicates(claimants) : await judge(snapshot, claim, needed.get(name) ?? [], inputs);
+    if ('problems' in judged) invalidJobs.set(name, judged);
+    else jobs.set(name, judged);
+  }
+  // Read last: a folder knows only now whether the files that manifests refer to are as committed.
+  return { revision: snapshot.revision, jobs, runnerSets, invalidJobs, problems: tidyProblems(problems), brokenFiles };
+}
+
+function neededBy(claims: ReadonlyMap<string, readonly Claim[]>): ReadonlyMap<string, readonly NeededJob[]> {
+  const needs = new Map<string, readonly NeededJob[]>();
+  let any = false;
+  for (const [name, claimants] of claims) {
+    const list = claimants.flatMap(({ document }) => document.needs);
+    any ||= list.length > 0;
+    needs.set(name, list);
+  }
+  return any ? needs : new Map();
+}
+
+/** A document that has its name to itself: planned, unless something is wrong with it or with what it refers to. */
+async function judge(
+  snapshot: Snapshot,
+  { file, source, document, desired }: Claim,
+  needed: readonly Finding[],
+  inputs: InputReader,
+): Promise<DesiredJob | InvalidJob> {
+  if (desired && needed.length === 0) return desired;
+  const drawn = document.kind === 'job' && document.digest === null ? await inputs.read(document.job, file) : undefined;
+  const findings = [...(drawn?.findings ?? []), ...needed];
+  if (document.kind === 'job' && findings.length === 0)
+    return desiredJob(file, document, digestOf(document.job.spec, drawn?.inputs));
+  const own = document.kind === 'invalidJob' ? document.problems : [];
+  const others = findings.length > 0 ? await placed(snapshot, source, document.index, findings) : [];
+  return { name: document.name, path: file, problems: tidyProblems([...own, ...others]) };
+}
+
+/** Finds places again in a file whose text was not kept. */
+async function placed(
+  snapshot: Snapshot,
+  source: SourceFile,
+  index: number,
+  findings: readonly Finding[],
+): Promise<readonly ManifestProblem[]> {
+  const { path } = source;
+  const yaml = readYaml(await snapshot.read(source)).file;
+  if (yaml) return placeFindings(path, yaml, index, findings);
+  // It was a file with documents a moment ago: it changes while it is read, and is read again.
+  return findings.map(({ path: field, message }) => ({
+    file: path,
+    line: 1,
+    column: 1,
+    field: formatPath(field),
+    message,
+  }));
+}
+
+/** Of two equal names neither is planned. Each document is told of the next one, the last of the first. */
+function duplicates(claims: readonly [Claim, ...Claim[]]): InvalidJob {
+  const [first] = claims;
+  const problems = claims.flatMap(({ file, document }, index): readonly ManifestProblem[] => {
+    const other = claims[(index + 1) % claims.length] ?? first;
+    const where = `${other.file}:${other.document.position.line}`;
+    const message = `another job is called ${document.name}: ${where}; rename one of them`;
+    const own = document.kind === 'invalidJob' ? document.problems : [];
+    return [...own, { file, ...document.position, field: 'metadata.name', message }];
+  });
+  return { name: first.document.name, path: first.file, problems: tidyProblems(problems) };
+}

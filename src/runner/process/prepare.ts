@@ -1,0 +1,67 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import type { NormalJobSpec, NormalStep } from '../../job/defaults.ts';
+import type { RunFile } from '../port.ts';
+import type { RunPaths } from './layout.ts';
+import type { Secrets } from './secrets.ts';
+
+/** A program with its arguments. */
+export interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+async function writeReadOnly(folder: string, { path, mode, content }: RunFile): Promise<void> {
+  const target = resolve(folder, path);
+  if (isAbsolute(path) || !target.startsWith(`${resolve(folder)}${sep}`))
+    throw new Error(`the file ${JSON.stringify(path)} would lie outside $RUNLEDGER_FILES`);
+  await mkdir(dirname(target), { recursive: true });
+  await writeFile(target, content, { flag: 'wx', mode: 0o600 });
+  await chmod(target, mode & 0o555);
+}
+
+/** Writes what the run mounts, read-only. Throws an Error with a sentence for a path that leaves the folder. */
+export async function writeFiles(folder: string, files: readonly RunFile[]): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const file of files) await writeReadOnly(folder, file);
+}
+
+/** Those files of the spec that come from secrets; the values have to be there. */
+export const secretFiles = ({ files }: NormalJobSpec, secrets: Secrets): readonly RunFile[] =>
+  files.flatMap(({ path, mode, secret }) => {
+    const value = secret && secrets.get(secret.name)?.get(secret.key);
+    return value === undefined ? [] : [{ path, mode: Number.parseInt(mode, 8), content: Buffer.from(value) }];
+  });
+
+/** Makes the folders that the steps work in. */
+export async function makeFolders(paths: RunPaths): Promise<void> {
+  const { workspace, home, tmp, files, output, shared, scripts } = paths;
+  for (const folder of [workspace, home, tmp, files, output, shared, scripts]) await mkdir(folder, { recursive: true });
+}
+
+/**
+ * The command of a step. A script becomes a file that its shell reads: its text is never part of a command line.
+ * `extra` follows the step's own arguments; a script finds it in `$1`, `$2`, ….
+ */
+export async function stepCommand(
+  { name, execute }: NormalStep,
+  index: number,
+  paths: RunPaths,
+  extra: readonly string[],
+): Promise<Command> {
+  if (execute.kind === 'command') {
+    const [program = '', ...args] = execute.command;
+    return { program, args: [...args, ...execute.args, ...extra] };
+  }
+  const script = join(paths.scripts, `${index + 1}-${name}`);
+  await writeFile(script, execute.script, { flag: 'wx', mode: 0o500 });
+  const [shell = '/bin/sh', ...options] = execute.shell;
+  return { program: shell, args: [...options, script, ...extra] };
+}
+
+/** Where a step starts; for messages also as the manifest says it. */
+export const startFolder = (paths: RunPaths, { workingDirectory }: NormalStep): string =>
+  resolve(paths.workspace, workingDirectory);
+
+/** A path as a person finds it: from the workspace. */
+export const shownPath = (paths: RunPaths, path: string): string => relative(paths.workspace, path) || '.';
