@@ -38,7 +38,12 @@ const AUTHOR = { name: 'runledger', email: 'runledger@localhost' } as const;
  * Opens DIR|URL. Throws usage errors: a folder in no repository without `--ledger none`, an ssh address, options that don't
  * go together.
  */
-export async function openTarget(text: string, options: RepositoryOptions, io: Io, signal: AbortSignal): Promise<Repository> {
+export async function openTarget(
+  text: string,
+  options: RepositoryOptions,
+  io: Io,
+  signal: AbortSignal,
+): Promise<Repository> {
   const target = parseTarget(text, io.cwd);
   const name = options.ledger ?? DEFAULT_LEDGER;
   const branch = name === 'none' ? null : name;
@@ -47,7 +52,12 @@ export async function openTarget(text: string, options: RepositoryOptions, io: I
     : openFolder(target.path, branch, options, signal);
 }
 
-async function openFolder(path: string, branchName: string | null, options: RepositoryOptions, signal: AbortSignal): Promise<Repository> {
+async function openFolder(
+  path: string,
+  branchName: string | null,
+  options: RepositoryOptions,
+  signal: AbortSignal,
+): Promise<Repository> {
   if (options.branch !== undefined) {
     const hint = 'check the branch out, or give the URL of the repository';
     throw usageError('BranchOfFolder', 'a folder is read as it lies in the work tree: --branch is for URLs', { hint });
@@ -57,7 +67,10 @@ async function openFolder(path: string, branchName: string | null, options: Repo
     throw usageError('BareRepository', `${path} is a bare repository: it has no files`, { hint: 'give a clone of it' });
   }
   const root = git?.workTree ?? path;
-  const within = relative(root, join(path, options.path ?? '.')).split(sep).join('/') || '.';
+  const within =
+    relative(root, join(path, options.path ?? '.'))
+      .split(sep)
+      .join('/') || '.';
   if (within.startsWith('..')) throw usageError('PathLeaves', `--path ${options.path ?? ''} leaves the repository`);
   const repository = git ? await openRepository({ gitdir: git.gitDir }) : null;
   const source = openDirectorySource({ root, path: within, repository });
@@ -88,11 +101,20 @@ export async function scratchRepository(location: string, source: Source, signal
   };
 }
 
-async function openUrl(url: string, branchName: string | null, options: RepositoryOptions, io: Io, signal: AbortSignal): Promise<Repository> {
+async function openUrl(
+  url: string,
+  branchName: string | null,
+  options: RepositoryOptions,
+  io: Io,
+  signal: AbortSignal,
+): Promise<Repository> {
   const scratch = await mkdtemp(join(tmpdir(), 'runledger-'));
   const remote = await openRemote(url, scratch, options, io);
   const branch: Branch = branchName === null ? openMemoryBranch('none') : await remote.branch(branchName);
-  const key = createHash('sha256').update(`${remote.location}\n${branchName ?? ''}`).digest('hex').slice(0, 32);
+  const key = createHash('sha256')
+    .update(`${remote.location}\n${branchName ?? ''}`)
+    .digest('hex')
+    .slice(0, 32);
   return {
     location: remote.location,
     kind: 'url',

@@ -13,11 +13,17 @@ export interface CommonOptions extends LogOptions {
 export function withLogOptions(command: Command): Command {
   return command
     .addOption(new Option('--log-level <level>', 'how much is logged on standard error').choices(LOG_LEVELS))
-    .addOption(new Option('--log-format <format>', 'how it is logged; default: pretty on a terminal, else json').choices(LOG_FORMATS));
+    .addOption(
+      new Option('--log-format <format>', 'how it is logged; default: pretty on a terminal, else json').choices(
+        LOG_FORMATS,
+      ),
+    );
 }
 
 export function withOutput(command: Command): Command {
-  return command.addOption(new Option('-o, --output <format>', 'how results are printed').choices(OUTPUTS).default('text'));
+  return command.addOption(
+    new Option('-o, --output <format>', 'how results are printed').choices(OUTPUTS).default('text'),
+  );
 }
 
 /** The options that say which repository is meant and where its ledger is. */
@@ -49,11 +55,20 @@ export interface RunnerOptions {
   readonly runner?: RunnerKind;
   readonly secrets?: string;
   readonly concurrency?: string;
+  readonly dryRun?: boolean;
 }
 
 export function withRunnerOptions(command: Command): Command {
   return command
-    .addOption(new Option('--runner <kind>', 'how runs are executed; default for a folder: process').choices(['process', 'kubernetes']))
+    .addOption(
+      new Option('--runner <kind>', 'how runs are executed; default for a folder: process').choices([
+        'process',
+        'kubernetes',
+      ]),
+    )
     .option('--secrets <file>', "the process runner's Secrets: YAML or JSON, name to key to value")
-    .option('--concurrency <n>', 'how many runs the process runner executes at once; default: the number of processors');
+    .option(
+      '--concurrency <n>',
+      'how many runs the process runner executes at once; default: the number of processors',
+    );
 }

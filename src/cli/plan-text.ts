@@ -6,7 +6,9 @@ import { table, type Cell, type Paint } from './terminal.ts';
 
 /** What of the surroundings belongs into a plan. */
 export interface PlanContext {
-  readonly source: { readonly description: { readonly location: string; readonly branch?: string; readonly path: string } };
+  readonly source: {
+    readonly description: { readonly location: string; readonly branch?: string; readonly path: string };
+  };
   readonly ledgerBranch: string | null;
   readonly runner: Runner;
 }
@@ -35,7 +37,9 @@ function notesOf(actions: readonly PlannedAction[], { catalog }: Observation, ru
     if (spec) for (const field of runner.ignores(spec)) ignored.add(field);
   }
   if (ignored.size === 0) return [];
-  return [`the ${runner.kind} runner passes over ${[...ignored].sort().join(', ')}: commands run on this machine as you`];
+  return [
+    `the ${runner.kind} runner passes over ${[...ignored].sort().join(', ')}: commands run on this machine as you`,
+  ];
 }
 
 const LOOK: Readonly<Record<PlannedAction['action'], Pick<Cell, 'style'> & { readonly mark: string }>> = {
@@ -78,13 +82,21 @@ export function planText(plan: Plan, width: number, paint: Paint): string {
     const { mark, style } = LOOK[action.action];
     const number = action.action === 'run' && action.run !== undefined ? ` #${action.run}` : '';
     const look = style === undefined ? {} : { style };
-    return [{ text: mark, ...look }, { text: action.job + number, ...look }, { text: action.message, ...look }];
+    return [
+      { text: mark, ...look },
+      { text: action.job + number, ...look },
+      { text: action.message, ...look },
+    ];
   });
   // Messages hold file:line:column and field names: they wrap in the terminal rather than being cut.
   const lines = table([{ title: '' }, { title: 'JOB' }, { title: 'PLAN' }], rows, Math.max(width, 1_000), paint);
-  const where = [plan.source.location, plan.source.branch, shortRevision(plan.source.revision)].filter(Boolean).join(' @ ');
+  const where = [plan.source.location, plan.source.branch, shortRevision(plan.source.revision)]
+    .filter(Boolean)
+    .join(' @ ');
   const notes = plan.notes.map((note) => `note: ${note}\n`).join('');
-  const problems = (plan.problems ?? []).map((problem) => `${paint('red', `invalid: ${formatProblem(problem)}`)}\n`).join('');
+  const problems = (plan.problems ?? [])
+    .map((problem) => `${paint('red', `invalid: ${formatProblem(problem)}`)}\n`)
+    .join('');
   return `${paint('gray', where)}\n${rows.length > 0 ? lines : ''}${problems}${notes}${totalsLine(plan.totals)}\n`;
 }
 

@@ -65,7 +65,10 @@ function logEvent(log: Logger, event: ReconcilerEvent): void {
       log.debug({ revision: event.revision, actions: event.actions.length }, 'planned');
       break;
     case 'started':
-      log.info({ job: event.action.job, run: event.action.run, trigger: event.action.trigger?.kind }, event.action.message);
+      log.info(
+        { job: event.action.job, run: event.action.run, trigger: event.action.trigger?.kind },
+        event.action.message,
+      );
       break;
     case 'output':
       log.trace({ ...event.line.key, step: event.line.step, stream: event.line.stream }, event.line.text);

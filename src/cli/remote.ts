@@ -26,7 +26,8 @@ export const DEFAULT_INTERVAL = '30s';
 /** Opens a repository over http(s), with copies below `scratch`. Credentials come from the URL or from the environment. */
 export async function openRemote(url: string, scratch: string, options: RepositoryOptions, io: Io): Promise<Remote> {
   const interval = options.interval ?? DEFAULT_INTERVAL;
-  if (parseDuration(interval) === undefined) throw usageError('IntervalForm', `--interval ${interval}: write it as 30s or 5m`);
+  if (parseDuration(interval) === undefined)
+    throw usageError('IntervalForm', `--interval ${interval}: write it as 30s or 5m`);
   const credentials = await credentialsFrom(io.env);
   const http = await createGitHttp({
     env: io.env,

@@ -3,7 +3,8 @@ import { usageError } from '../errors.ts';
 import { looksLikeUrl, parseGitUrl } from '../git/url.ts';
 
 /** What a person names as the repository. */
-export type Target = { readonly kind: 'directory'; readonly path: string } | { readonly kind: 'url'; readonly url: string };
+export type Target =
+  { readonly kind: 'directory'; readonly path: string } | { readonly kind: 'url'; readonly url: string };
 
 /**
  * Reads DIR|URL. What has a scheme, or scp's form, is meant as a URL; anything else is a folder. Throws `SshUnsupported`,

@@ -55,7 +55,12 @@ export interface Cell {
 }
 
 /** A table that fits `width` columns: two spaces between the columns, no lines, no trailing spaces. */
-export function table(columns: readonly Column[], rows: readonly (readonly Cell[])[], width: number, paint: Paint): string {
+export function table(
+  columns: readonly Column[],
+  rows: readonly (readonly Cell[])[],
+  width: number,
+  paint: Paint,
+): string {
   const widths = columns.map(({ title }, index) =>
     Math.max(stringWidth(title), ...rows.map((row) => stringWidth(row[index]?.text ?? ''))),
   );
@@ -76,7 +81,9 @@ export function table(columns: readonly Column[], rows: readonly (readonly Cell[
       })
       .join('  ')
       .trimEnd();
-  return [line(columns.map(({ title }) => ({ text: title, style: 'bold' }))), ...rows.map(line)].map((l) => `${l}\n`).join('');
+  return [line(columns.map(({ title }) => ({ text: title, style: 'bold' }))), ...rows.map(line)]
+    .map((l) => `${l}\n`)
+    .join('');
 }
 
 /** Columns of a stream: what the terminal says, COLUMNS where it is none, else 100. */
@@ -107,5 +114,8 @@ export function ago(then: string, now: Date): string {
 
 /** From the first thing that ran to the end, in milliseconds; from the queue where nothing ran. */
 export function durationOf({ times }: Pick<Outcome, 'times'>): number {
-  return Math.max(0, Date.parse(times.finished ?? times.queued ?? '') - Date.parse(times.started ?? times.queued ?? ''));
+  return Math.max(
+    0,
+    Date.parse(times.finished ?? times.queued ?? '') - Date.parse(times.started ?? times.queued ?? ''),
+  );
 }

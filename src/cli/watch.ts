@@ -16,7 +16,12 @@ const BACK_OFF_MOST_MS = 300_000;
  * Reconciles whenever the source changes, until a signal comes. A pass that fails is said and tried again, later each time;
  * the last good revision stays in force meanwhile.
  */
-export async function watchLoop(workshop: Workshop, options: SettleOptions, stop: StopSignals, log: Logger): Promise<number> {
+export async function watchLoop(
+  workshop: Workshop,
+  options: SettleOptions,
+  stop: StopSignals,
+  log: Logger,
+): Promise<number> {
   const wake = createWake();
   const watching = workshop.repository.source.watch(() => wake.ring(), stop.soft);
   let failures = 0;

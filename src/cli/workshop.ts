@@ -4,13 +4,12 @@ import { usageError } from '../errors.ts';
 import { createCatalogBuilder } from '../job/catalog.ts';
 import { changedFields } from '../job/changes.ts';
 import { resolveFiles } from '../job/files.ts';
+import { coveredOf } from '../job/inputs.ts';
 import { resolveParameters } from '../job/parameters.ts';
 import type { ReconcilerEvent } from '../reconciler/ports.ts';
 import { createReconciler, type Reconciler } from '../reconciler/reconciler.ts';
-import { acquireLock } from '../runner/process/lock.ts';
+import { acquireLock, createProcesses, createProcessRunner, readSecretsFile } from '../runner/process/index.ts';
 import type { Runner } from '../runner/port.ts';
-import { createProcessRunner } from '../runner/process/runner.ts';
-import { readSecretsFile } from '../runner/process/secrets.ts';
 import type { RunnerKind } from '../schemas/index.ts';
 import type { Source } from '../sources/port.ts';
 import type { Repository } from './compose.ts';
@@ -44,10 +43,12 @@ export async function openWorkshop(
   const by = { runner: kind, version: VERSION, host: hostname() } as const;
   const runner: Runner = createProcessRunner({
     stateDir: repository.stateDir,
-    secrets: options.secrets === undefined ? {} : await readSecretsFile(options.secrets),
+    secrets: options.secrets === undefined ? new Map() : await readSecretsFile(options.secrets),
     concurrency: concurrencyOf(options.concurrency),
     env: io.env,
+    hostname: hostname(),
     now: () => new Date(),
+    observe: options.dryRun === true,
     events: {
       changed: (key) => reconciler.changed(key),
       output: (line) => emit({ kind: 'output', line }),
@@ -61,7 +62,7 @@ export async function openWorkshop(
     now: () => new Date(),
     emit,
     inTurn: (work, signal) => inTurn(join(repository.stateDir, 'lock'), work, emit, signal),
-    covered: (job, snapshot) => catalogs.covered(job, snapshot),
+    covered: coveredOf,
     changedFields,
     params: (job, given) => resolveParameters(job.manifest.spec, given),
     files: (job, snapshot) => resolveFiles(job, snapshot),
@@ -87,7 +88,9 @@ function runnerKind({ kind, location }: Repository, wanted: RunnerKind | undefin
     throw usageError('RunnerMissing', `${location}: a URL needs a runner named`, { hint });
   }
   if (wanted === 'kubernetes') {
-    throw usageError('RunnerUnavailable', 'the kubernetes runner is not part of this version yet', { hint: 'use --runner process' });
+    throw usageError('RunnerUnavailable', 'the kubernetes runner is not part of this version yet', {
+      hint: 'use --runner process',
+    });
   }
   return 'process';
 }
@@ -105,8 +108,15 @@ async function inTurn<T>(
   emit: (event: ReconcilerEvent) => void,
   signal: AbortSignal,
 ): Promise<T> {
-  const onWait = (holder: string): void => emit({ kind: 'trouble', message: `waiting for its turn: ${holder}` });
-  const lock = await acquireLock(path, { onWait, signal, timeoutMs: TURN_LIMIT_MS });
+  const lock = await acquireLock(path, {
+    processes: createProcesses(hostname()),
+    purpose: `runledger ${process.argv[2] ?? ''}`.trim(),
+    now: () => new Date(),
+    onWait: ({ purpose, pid }) =>
+      emit({ kind: 'trouble', message: `waits for its turn: ${purpose} (process ${pid}) plans now` }),
+    signal,
+    timeoutMs: TURN_LIMIT_MS,
+  });
   try {
     return await work();
   } finally {

@@ -7,6 +7,7 @@ import { isCoded, messageOf, transientError } from '../errors.ts';
 import { cancelled } from './cancel.ts';
 import type { Generation } from './generation.ts';
 import type { GitHttp } from './http.ts';
+import { encodePacket, FLUSH } from './pkt-line.ts';
 
 export interface FetchRequest {
   readonly http: GitHttp;
@@ -16,8 +17,8 @@ export interface FetchRequest {
   readonly shownUrl: string;
   readonly branch: string;
   readonly tip: string;
-  /** The advertisement that named the tip: it spares isomorphic-git a request of its own. */
-  readonly advertisement: Uint8Array;
+  /** What the server can do, from the advertisement that named the tip. */
+  readonly capabilities: ReadonlySet<string>;
   /** 1 for the first fetch; later ones are without a depth, or the server would send everything again. */
   readonly depth: 1 | undefined;
   /** Gives up with `AnswerTooLarge` beyond. */
@@ -29,8 +30,20 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
 
-/** Answers the request for the advertisement from what is known already. */
-function primed(client: HttpClient, advertisement: Uint8Array): HttpClient {
+/**
+ * Answers the request for the advertisement from what is known already: that spares a request, and isomorphic-git the
+ * other refs of the server, where it stumbles over a HEAD without a commit.
+ */
+function primed(client: HttpClient, { capabilities, branch, tip }: FetchRequest): HttpClient {
+  const ref = `refs/heads/${branch}`;
+  const words = [...capabilities].filter((word) => !word.startsWith('symref='));
+  const advertisement = Buffer.concat([
+    encodePacket('# service=git-upload-pack\n'),
+    FLUSH,
+    encodePacket(`${tip} HEAD\0${[...words, `symref=HEAD:${ref}`].join(' ')}\n`),
+    encodePacket(`${tip} ${ref}\n`),
+    FLUSH,
+  ]);
   return {
     async request(request) {
       if (!request.url.includes('/info/refs?service=')) return client.request(request);
@@ -60,7 +73,7 @@ export async function fetchInto(generation: Generation, request: FetchRequest): 
   try {
     const { packfile } = (await git.fetch({
       fs,
-      http: primed(http.client(url, signal, request.maxBytes), request.advertisement),
+      http: primed(http.client(url, signal, request.maxBytes), request),
       gitdir: generation.gitDir,
       cache: generation.cache,
       url: shownUrl,

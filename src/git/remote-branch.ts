@@ -26,8 +26,9 @@ interface Move {
 
 const DEFAULT_AGENT = 'git/runledger';
 const HISTORY_LIMIT = 50_000;
-/** Waits before each look at the remote after a lost answer: the server may still be at work on the push. */
+/** Waits before each look at the remote after a lost answer, and how many looks it takes to believe that nothing came of the push. */
 const SETTLE_WAITS_MS: readonly number[] = [0, 500, 2000];
+const LOOKS = 2;
 /** After these it is unknown whether the push took place. */
 const UNCERTAIN: ReadonlySet<string> = new Set([
   'Timeout',
@@ -59,12 +60,15 @@ export async function openRemoteBranch(options: RemoteBranchOptions): Promise<Br
   /** Finds out what became of a push whose answer was lost; returns if it took place. */
   const settle = async ({ from, to, signal }: Move, problem: CodedError): Promise<void> => {
     let tip: string | null | undefined;
+    let looks = 0;
     let failure: unknown;
     for (const wait of SETTLE_WAITS_MS) {
       await pause(wait, signal, `pushing to ${clone.url}`);
       try {
         tip = await refresh(signal);
-        if (tip !== from) break;
+        looks += 1;
+        // The server may still be at work on the push.
+        if (tip !== from || looks >= LOOKS) break;
       } catch (error) {
         failure = error;
       }

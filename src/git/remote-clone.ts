@@ -33,10 +33,6 @@ export interface RemoteCloneOptions {
   readonly maxFetchBytes?: number;
 }
 
-export interface Advertised extends Advertisement {
-  readonly bytes: Uint8Array;
-}
-
 /** A copy of branches of a remote: shallow at first, complete from there on. Its calls must not overlap, but for reading. */
 export interface RemoteClone extends ObjectReader {
   /** Without credentials. */
@@ -45,9 +41,9 @@ export interface RemoteClone extends ObjectReader {
   gitDir(): string;
   cache(): object;
   /** What the remote has now: one request. */
-  advertise(signal: AbortSignal): Promise<Advertised>;
+  advertise(signal: AbortSignal): Promise<Advertisement>;
   /** The tip of a branch with its objects here; asks for them only if they are not. Null: no such branch. */
-  update(branch: string, advertised: Advertised, signal: AbortSignal): Promise<string | null>;
+  update(branch: string, advertised: Advertisement, signal: AbortSignal): Promise<string | null>;
   /** Takes over a push that the remote has accepted. */
   adopt(branch: string, to: string, objects: readonly NewObject[]): Promise<void>;
 }
@@ -79,7 +75,7 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
     generation: Generation,
     branch: string,
     tip: string,
-    advertised: Advertised,
+    advertised: Advertisement,
     first: boolean,
     signal: AbortSignal,
   ) =>
@@ -89,13 +85,13 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
       shownUrl: url,
       branch,
       tip,
-      advertisement: advertised.bytes,
+      capabilities: advertised.capabilities,
       depth: first && advertised.capabilities.has('shallow') ? 1 : undefined,
       maxBytes: first ? undefined : maxFetchBytes,
       signal,
     });
 
-  const renew = async (branch: string, tip: string, advertised: Advertised, signal: AbortSignal): Promise<void> => {
+  const renew = async (branch: string, tip: string, advertised: Advertisement, signal: AbortSignal): Promise<void> => {
     const next = await openGeneration(root, current.number + 1, url);
     try {
       await fetch(next, branch, tip, advertised, true, signal);
@@ -132,7 +128,7 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
     branch: string,
     tip: string,
     known: string | null,
-    advertised: Advertised,
+    advertised: Advertisement,
     signal: AbortSignal,
   ) => {
     const why = await whyRenew(known);
@@ -200,10 +196,7 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
     url,
     gitDir: () => current.gitDir,
     cache: () => current.cache,
-    async advertise(signal) {
-      const bytes = await http.discover(options.url, 'git-upload-pack', signal);
-      return { ...parseAdvertisement(bytes, url), bytes };
-    },
+    advertise: async (signal) => parseAdvertisement(await http.discover(options.url, 'git-upload-pack', signal), url),
     update,
     async adopt(branch, to, objects) {
       const stored = await storeObjects(objects, {

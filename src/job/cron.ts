@@ -10,8 +10,11 @@ const FIELD_WORDS: Readonly<Record<string, string>> = {
   dayOfWeek: 'day of the week, 0 to 7 or SUN to SAT',
 };
 
+const LONGEST_EXPRESSION = 200;
+
 /** What is wrong with a cron expression of five fields or a short form, as a sentence; undefined when it has instants. */
 export function cronTrouble(expression: string): string | undefined {
+  if (expression.length > LONGEST_EXPRESSION) return `${quote(expression)} is too long for a cron expression`;
   const { valid, errors } = validateDetailed(expression);
   const [first] = errors;
   if (!valid && first && first.field !== 'expression') {

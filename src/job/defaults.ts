@@ -29,7 +29,7 @@ export interface NormalJobSpec {
   readonly user: number;
   readonly env: Readonly<Record<string, EnvValue>>;
   readonly steps: readonly NormalStep[];
-  readonly files: readonly (JobFile & { readonly mode: string })[];
+  readonly files: readonly JobFile[];
   readonly on: {
     readonly commit: boolean | { readonly paths: readonly string[] };
   };
@@ -77,7 +77,7 @@ export function normalizeSpec(spec: JobSpec): NormalJobSpec {
     user: spec.user ?? DEFAULT_USER,
     env: spec.env ?? {},
     steps: normalSteps(spec),
-    files: (spec.files ?? []).map((file) => ({ ...file, mode: file.mode ?? DEFAULT_FILE_MODE })),
+    files: spec.files ?? [],
     on: { commit: commitTrigger(spec) },
     timeouts: {
       queueMs: durationMs(timeouts.queue ?? '1h'),

@@ -136,10 +136,12 @@ function listTroubles(spot: Spot, value: readonly unknown[]): Finding[] {
     findings.push(finding(spot, 'has no entries; write at least one'));
   if (typeof maxItems === 'number' && value.length > maxItems)
     findings.push(finding(spot, `has ${value.length} entries; at most ${maxItems} are allowed`));
+  const seen = new Set<unknown>();
   value.forEach((item, index) => {
     const path = [...spot.path, index];
-    if (uniqueItems === true && value.indexOf(item) < index)
+    if (uniqueItems === true && seen.has(item))
       findings.push({ path, place: 'value', message: `${quote(item)} is in the list twice` });
+    seen.add(item);
     if (isSchema(items))
       findings.push(...walk({ ...spot, schema: items, definition: undefined, value: item, path, place: 'value' }));
   });

@@ -6,7 +6,7 @@ import type { Finding } from './explain.ts';
 import type { DesiredJob } from './model.ts';
 import { resolveFrom } from './paths.ts';
 import { formatBytes } from './quantity.ts';
-import { CONTENT_LIMIT, contentBytes, contentTrouble } from './rules.ts';
+import { CONTENT_LIMIT, contentBytes, contentTrouble } from './rules-files.ts';
 import { quote } from './words.ts';
 
 /** Size and hash of a file that a manifest draws in, or why it can't be. */

@@ -2,6 +2,9 @@ import type { Finding } from './explain.ts';
 import type { NeededJob } from './parse.ts';
 import { didYouMean, quote } from './words.ts';
 
+/** A suggestion looks at all names; a source that has lost many jobs at once does not need it for each. */
+const SUGGESTIONS = 20;
+
 /**
  * What is wrong with who needs whom: names that no job has, and cycles, whose message names the way round
  * (`a → b → a`). `jobs` are all jobs of a revision, valid or not, with what they need; findings come by job.
@@ -13,14 +16,17 @@ export function needsFindings(
   const add = (job: string, { field }: NeededJob, message: string): void => {
     found.set(job, [...(found.get(job) ?? []), { path: field, place: 'value', message }]);
   };
+  let unknown = 0;
   const components = cycleGroups(jobs);
   for (const [job, needs] of jobs) {
     for (const need of needs) {
       // A job that needs itself is told so by the rules on one manifest.
       if (need.name === job) continue;
-      if (!jobs.has(need.name))
-        add(job, need, `there is no job ${quote(need.name)}${didYouMean(need.name, jobs.keys())}`);
-      else if (components.get(job) !== undefined && components.get(job) === components.get(need.name))
+      if (!jobs.has(need.name)) {
+        const meant = unknown < SUGGESTIONS ? didYouMean(need.name, jobs.keys()) : '';
+        unknown += 1;
+        add(job, need, `there is no job ${quote(need.name)}${meant}`);
+      } else if (components.get(job) !== undefined && components.get(job) === components.get(need.name))
         add(job, need, `needs itself in the end: ${wayRound(job, need.name, jobs).join(' → ')}`);
     }
   }

@@ -1,6 +1,6 @@
 import { usageError } from '../errors.ts';
 import type { Job } from '../schemas/index.ts';
-import { valueTrouble } from './rules.ts';
+import { valueTrouble } from './rules-parameters.ts';
 import { didYouMean, listOf, quote } from './words.ts';
 
 type JobSpec = Job['spec'];

@@ -7,7 +7,7 @@ import { placeFindings } from './problems.ts';
 import { NOT_SUPPORTED, UNSUPPORTED_KINDS } from './support.ts';
 import { validateJob, validateRunnerSet } from './validate.ts';
 import { didYouMean, quote, shorten } from './words.ts';
-import { mentionsRunledger, readYaml, type YamlFile } from './yaml.ts';
+import { mentionsRunledger, readYaml, YAML_LIMITS, type YamlFile } from './yaml.ts';
 
 /** A job that another one needs, and where that is written. */
 export interface NeededJob {
@@ -110,7 +110,7 @@ function parseDocument(path: string, yaml: YamlFile, document: Mapping, index: n
       ? { kind: 'problem', ...place, problems }
       : { kind: 'invalidJob', ...place, name, problems, needs: neededJobs(document) };
   };
-  const trouble = versionTrouble(document) ?? kindTrouble(document);
+  const trouble = versionTrouble(document) ?? kindTrouble(document) ?? sizeTrouble(yaml.size(index));
   if (trouble) return fail([trouble]);
   if (document['kind'] === 'RunnerSet') {
     const { manifest, findings } = validateRunnerSet(document);
@@ -144,6 +144,11 @@ function kindTrouble({ kind }: Mapping): Finding | undefined {
   if (LEDGER_KINDS.has(kind))
     return trouble(`${quote(kind)} is what runledger writes to the ledger; it is no manifest`);
   return trouble(`${quote(kind)} is not a kind of manifest${didYouMean(kind, ['Job', 'RunnerSet']) || '; write Job'}`);
+}
+
+function sizeTrouble(size: number): Finding | undefined {
+  const message = `the document has ${size} keys and values; a manifest may have ${YAML_LIMITS.values}`;
+  return size > YAML_LIMITS.values ? { path: [], place: 'value', message } : undefined;
 }
 
 /** The name of a document that may be no valid Job otherwise. */

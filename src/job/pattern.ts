@@ -1,4 +1,4 @@
-import { createContext, Script } from 'node:vm';
+import { type Context, createContext, Script } from 'node:vm';
 
 /** Bounds on the regular expressions that manifests bring, since one of them can take longer than the universe has lasted. */
 export const PATTERN_LIMITS = { patternLength: 200, valueLength: 1_000, budgetMs: 250 } as const;
@@ -23,17 +23,28 @@ export function patternTrouble(pattern: string): string | undefined {
 export function matchesPattern(pattern: string, value: string): boolean | 'slow' {
   if (value.length > PATTERN_LIMITS.valueLength) return 'slow';
   const expression = new RegExp(pattern, 'u');
-  // Without a group and with one repetition at most it can't take long, and a time limit costs more than the test.
-  if (!pattern.includes('(') && (pattern.match(/[*+{]/g)?.length ?? 0) <= 1) return expression.test(value);
+  if (isQuick(pattern, value)) return expression.test(value);
   try {
-    const result: unknown = TEST.runInContext(createContext({ expression, value }), {
-      timeout: PATTERN_LIMITS.budgetMs,
-    });
-    return result === true;
+    sandbox ??= createContext({});
+    Object.assign(sandbox, { expression, value });
+    return TEST.runInContext(sandbox, { timeout: PATTERN_LIMITS.budgetMs }) === true;
   } catch {
     return 'slow';
   }
 }
 
+/**
+ * Whether a match can't take long, so that the time limit, which costs more than the test, can be left away: no group is
+ * repeated, and the ways that repetitions and alternatives open multiply to less than a million.
+ */
+function isQuick(pattern: string, value: string): boolean {
+  if (/\)[*+?{]/.test(pattern)) return false;
+  const repetitions = pattern.match(/[*+?{]/g)?.length ?? 0;
+  const alternatives = pattern.match(/\|/g)?.length ?? 0;
+  return (value.length + 2) ** repetitions * 2 ** alternatives <= 1_000_000;
+}
+
 /** The one way to stop a regular expression: V8 ends it with the script that runs it. */
 const TEST = new Script('expression.test(value)');
+/** Made when first needed, and shared: it holds nothing from one test to the next that matters. */
+let sandbox: Context | undefined;

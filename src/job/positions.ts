@@ -7,13 +7,14 @@ export type FieldPath = readonly (string | number)[];
 /** Which part of a field is meant: its key (for a list's item: the item), or its value. */
 export type Place = 'key' | 'value';
 
-interface Entry {
+export interface Entry {
   readonly key: string;
   readonly keyStart: number;
   readonly value: TreeNode;
 }
 
-interface TreeNode {
+/** Where the parts of a document are written. */
+export interface TreeNode {
   /** Offset of the value in the text; -1 where nothing is written (`key:`). */
   readonly start: number;
   readonly entries: readonly Entry[];
@@ -51,17 +52,10 @@ export function formatPath(path: FieldPath): string {
 }
 
 /**
- * The offset of a field in the text. `opening` is the index of the event that opens its document. Where the path
- * goes on beyond what is written, the last part that is written counts. Below an alias the place is within the anchor's value.
+ * The offset of a field in the text of its document. Where the path goes on beyond what is written, the last part that
+ * is written counts. Below an alias the place is within the anchor's value.
  */
-export function locateField(
-  text: string,
-  events: readonly Event[],
-  opening: number,
-  path: FieldPath,
-  place: Place,
-): number {
-  const root = buildTree(text, events, opening);
+export function locateField(root: TreeNode, path: FieldPath, place: Place): number {
   let node = root;
   let keyStart = root.start;
   let reached = 0;
@@ -88,7 +82,8 @@ function entryAt(node: TreeNode, key: string): Entry | undefined {
 
 const NOTHING: TreeNode = { start: -1, entries: [], items: [] };
 
-function buildTree(text: string, events: readonly Event[], opening: number): TreeNode {
+/** The tree of a document's places. `opening` is the index of the event that opens the document. */
+export function buildTree(text: string, events: readonly Event[], opening: number): TreeNode {
   const anchors = new Map<string, TreeNode>();
   let cursor = opening + 1;
 

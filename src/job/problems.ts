@@ -9,21 +9,27 @@ export function formatProblem({ file, line, column, field, message }: ManifestPr
   return `${file}:${line}:${column}: ${field === undefined ? '' : `${field}: `}${message}`;
 }
 
-/** Findings with their places in the file: in the order of the text, one for each field and place. */
+/** More than this of one document is no help to anyone. */
+const PROBLEMS_A_DOCUMENT = 50;
+
+/** Findings with their places in the file: in the order of the text, one for each field and place, the first fifty. */
 export function placeFindings(
   path: string,
   yaml: YamlFile,
   document: number,
   findings: readonly Finding[],
 ): readonly ManifestProblem[] {
-  return tidyProblems(
-    findings.map((finding) => ({
-      file: path,
-      ...yaml.locate(document, finding.path, finding.place),
-      ...(finding.path.length === 0 ? {} : { field: formatPath(finding.path) }),
-      message: shorten(finding.message),
-    })),
-  );
+  const placed = findings.slice(0, PROBLEMS_A_DOCUMENT).map(({ path: field, place, message }): ManifestProblem => {
+    const { line, column } = yaml.locate(document, field, place);
+    const problem = { file: path, line, column, message: shorten(message) };
+    return field.length === 0
+      ? problem
+      : { file: path, line, column, field: formatPath(field), message: problem.message };
+  });
+  const rest = findings.length - placed.length;
+  const more =
+    rest > 0 ? [{ file: path, ...yaml.position(document), message: `${rest} more problems are not listed` }] : [];
+  return tidyProblems([...placed, ...more]);
 }
 
 /** Orders problems by file, line and column, and keeps the first for each field at a place. */

@@ -1,27 +1,23 @@
-import type { Job } from '../schemas/index.ts';
 import type { Finding } from './explain.ts';
 import type { FieldPath } from './positions.ts';
+import { finding, type Rule } from './rule.ts';
 import { NOT_SUPPORTED, TEMPLATES_SUPPORTED } from './support.ts';
 import { quote } from './words.ts';
 
-/** Rules that hold for every string of a Job, wherever it stands: what a process can't be given, and `${{ }}`. */
-export function stringTroubles(job: Job): readonly Finding[] {
-  const findings: Finding[] = [];
-  visit(job, [], findings);
-  return findings;
-}
+/** What holds for every string of a Job, wherever it stands: what a process can't be given, and `${{ }}`. */
+export const stringsRule: Rule = function* (job) {
+  yield* visit(job, []);
+};
 
-function visit(value: unknown, path: FieldPath, findings: Finding[]): void {
+function* visit(value: unknown, path: FieldPath): Iterable<Finding> {
   if (typeof value === 'string') {
     const message = stringTrouble(value, path);
-    if (message !== undefined) findings.push({ path, place: 'value', message });
-  } else if (Array.isArray(value)) {
-    value.forEach((item, index) => visit(item, [...path, index], findings));
+    if (message !== undefined) yield finding(path, message);
   } else if (typeof value === 'object' && value !== null) {
     for (const [key, child] of Object.entries(value)) {
-      const below = [...path, key];
-      if (key === '__proto__') findings.push({ path: below, place: 'key', message: 'this name is not allowed' });
-      else visit(child, below, findings);
+      const below = [...path, Array.isArray(value) ? Number(key) : key];
+      if (key === '__proto__') yield finding(below, 'this name is not allowed', 'key');
+      else if (typeof child === 'string' || typeof child === 'object') yield* visit(child, below);
     }
   }
 }

@@ -1,6 +1,7 @@
 import { constructFromEvents, EVENT_ID, type Event, parseEvents, YAMLException } from 'js-yaml';
 import type { Position } from './model.ts';
-import { createLineIndex, type FieldPath, locateField, type Place } from './positions.ts';
+import { buildTree, createLineIndex, type FieldPath, locateField, type Place, type TreeNode } from './positions.ts';
+import { decodeUtf8 } from './utf8.ts';
 
 /**
  * Bounds on what a file may ask of the parser. A manifest is written by hand; whatever goes beyond these is a
@@ -15,7 +16,7 @@ export const YAML_LIMITS = {
   aliases: 50,
   /** Documents in a file. */
   documents: 100,
-  /** Values of a document once its aliases are written out. */
+  /** Keys and values of a manifest, and values of any document once its aliases are written out. */
   values: 20_000,
 } as const;
 
@@ -27,6 +28,8 @@ export interface YamlFault extends Position {
 /** The documents of a file that parses. */
 export interface YamlFile {
   readonly documents: readonly unknown[];
+  /** About how many keys and values a document has, as written. */
+  size(document: number): number;
   /** Where a document's content begins. */
   position(document: number): Position;
   /** Where a field of a document is written, or the nearest thing around it that is. */
@@ -55,8 +58,8 @@ export function readYaml(bytes: Uint8Array): YamlResult {
       fault: { line: 1, column: 1, message: `the file has ${mebibytes} MiB; a manifest may have 1 MiB at most` },
     };
   }
-  const text = decode(bytes);
-  if (typeof text !== 'string') return { fault: text };
+  const { text, fault } = decodeUtf8(bytes);
+  if (fault) return { fault };
   try {
     return readText(text);
   } catch (error) {
@@ -82,11 +85,18 @@ function readText(text: string): YamlResult {
       if (bomb) return fault(alias, bomb);
     }
   }
+  const trees = new Map<number, TreeNode>();
+  const treeOf = (document: number): TreeNode => {
+    const tree = trees.get(document) ?? buildTree(text, events, starts[document] ?? 0);
+    trees.set(document, tree);
+    return tree;
+  };
   return {
     file: {
       documents,
+      size: (document) => (starts[document + 1] ?? events.length) - (starts[document] ?? 0),
       position: (document) => lines.at(offsetOf(events[(starts[document] ?? 0) + 1])),
-      locate: (document, path, place) => lines.at(locateField(text, events, starts[document] ?? 0, path, place)),
+      locate: (document, path, place) => lines.at(locateField(treeOf(document), path, place)),
     },
   };
 }
@@ -128,54 +138,6 @@ function aliasTrouble(document: unknown): string | undefined {
   if (Number.isNaN(size)) return 'an alias stands within the value that it refers to';
   if (size <= YAML_LIMITS.values) return undefined;
   return `the aliases of the document stand for more than ${YAML_LIMITS.values} values`;
-}
-
-const decoder = new TextDecoder('utf-8', { fatal: true });
-
-function decode(bytes: Uint8Array): string | YamlFault {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    const offset = firstBadByte(bytes);
-    const hex = (bytes[offset] ?? 0).toString(16).padStart(2, '0');
-    const before = new TextDecoder().decode(bytes.subarray(0, offset));
-    return { ...createLineIndex(before).at(before.length), message: `the byte 0x${hex} is not valid UTF-8` };
-  }
-}
-
-/** The offset of the first sequence that is not UTF-8: decoding up to it succeeds, and one byte further does not. */
-function firstBadByte(bytes: Uint8Array): number {
-  let low = 0;
-  let high = bytes.byteLength;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (decodes(bytes.subarray(0, middle))) low = middle;
-    else high = middle - 1;
-  }
-  return wholeSequences(bytes, low);
-}
-
-/** Whether the bytes are UTF-8, perhaps cut off within the last character. */
-function decodes(bytes: Uint8Array): boolean {
-  try {
-    new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Steps back from the middle of a character to where it begins. */
-function wholeSequences(bytes: Uint8Array, offset: number): number {
-  for (let length = 1; length <= 3 && length <= offset; length += 1) {
-    const byte = bytes[offset - length] ?? 0;
-    if (byte >= 0xc0) {
-      const needed = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
-      return needed > length ? offset - length : offset;
-    }
-    if (byte < 0x80) break;
-  }
-  return offset;
 }
 
 /** What the parser says, in words that tell what to do where its own do not. */

@@ -31,6 +31,8 @@ export interface Executor {
 /** How long a ledger that can't be written is tried again before the run is left where it is, for a later pass. */
 const RECORD_LIMIT_MS = 120_000;
 const RETRY_STEP_MS = 1_000;
+/** How many runs are started at the same time. */
+const STARTS_AT_ONCE = 16;
 
 const nameOf = ({ job, run }: RunKey): string => `${job}/${run}`;
 
@@ -106,25 +108,35 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     }
   };
 
+  const recordAction = (action: PlannedAction, seen: Observation, signal: AbortSignal): void => {
+    const run = seen.live.find(({ record: { job, run: number } }) => job === action.job && number === action.run);
+    const name = run && nameOf(run.record);
+    if (!run || !name || recording.has(name) || unrecorded.has(name)) return;
+    open.add(name);
+    recording.add(name);
+    void record(run, seen, signal);
+  };
+
+  const cancel = async ({ job, run }: PlannedAction): Promise<void> => {
+    if (run === undefined) return;
+    await parts.runner.cancel({ job, run }, 'JobRemoved');
+    open.add(nameOf({ job, run }));
+  };
+
   return {
     async execute(actions, seen, options, mostLive, signal) {
       const left: string[] = [];
+      const starts: PlannedAction[] = [];
       for (const action of actions) {
-        if (action.action === 'record') {
-          const run = seen.live.find(({ record: { job, run: number } }) => job === action.job && number === action.run);
-          const name = run && nameOf(run.record);
-          if (!run || !name || recording.has(name) || unrecorded.has(name)) continue;
-          open.add(name);
-          recording.add(name);
-          void record(run, seen, signal);
-        } else if (action.action === 'cancel' && action.run !== undefined) {
-          await parts.runner.cancel({ job: action.job, run: action.run }, 'JobRemoved');
-          open.add(nameOf({ job: action.job, run: action.run }));
-        } else if (action.action === 'run') {
-          if (unstartable.has(action.job)) continue;
-          if (open.size >= mostLive || !(await tryStart(action, seen, options, signal))) left.push(action.job);
-        }
+        if (action.action === 'record') recordAction(action, seen, signal);
+        else if (action.action === 'cancel') await cancel(action);
+        else if (action.action === 'run' && !unstartable.has(action.job)) starts.push(action);
       }
+      const room = Math.max(0, mostLive - open.size);
+      left.push(...starts.slice(room).map(({ job }) => job));
+      await eachOf(starts.slice(0, room), STARTS_AT_ONCE, async (action) => {
+        if (!(await tryStart(action, seen, options, signal))) left.push(action.job);
+      });
       return left;
     },
     note(change) {
@@ -173,4 +185,13 @@ async function writeWithin(parts: ReconcilerParts, change: LedgerChange, signal:
       await sleep(Math.max(error.retryAfterMs ?? 0, tries * RETRY_STEP_MS), undefined, { signal });
     }
   }
+}
+
+/** Does the work for each item, `limit` at a time. */
+async function eachOf<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {
+  const open = items.values();
+  const worker = async (): Promise<void> => {
+    for (const item of open) await work(item);
+  };
+  await Promise.all(Array.from({ length: limit }, worker));
 }

@@ -2,8 +2,8 @@ import picomatch from 'picomatch';
 import { isCoded, usageError, waitingError, type CodedError } from '../errors.ts';
 import type { GitHttp } from '../git/http.ts';
 import type { ObjectReader } from '../git/port.ts';
-import { openRemoteClone, type Advertised, type RemoteCloneOptions, type RemoteNotice } from '../git/remote-clone.ts';
-import { branchNames, branchTip } from '../git/remote-refs.ts';
+import { openRemoteClone, type RemoteCloneOptions, type RemoteNotice } from '../git/remote-clone.ts';
+import { branchNames, branchTip, type Advertisement } from '../git/remote-refs.ts';
 import { createSerial } from '../git/serial.ts';
 import { poll, systemClock, type PollClock, type PollNotice } from './poll.ts';
 import type { Snapshot, Source, SourceFile } from './port.ts';
@@ -81,7 +81,7 @@ export async function openGitSource(options: GitSourceOptions): Promise<Source> 
 }
 
 /** The branch to read: the one that was named, or the remote's default. */
-function branchOf(advertised: Advertised, url: string, named: string | undefined): string {
+function branchOf(advertised: Advertisement, url: string, named: string | undefined): string {
   if (branchNames(advertised).length === 0) {
     throw waitingError('RepositoryEmpty', `${url} is empty: it has no branch yet`, { hint: 'Push a first commit.' });
   }
@@ -94,7 +94,7 @@ function branchOf(advertised: Advertised, url: string, named: string | undefined
   return branch;
 }
 
-function branchMissing(url: string, branch: string, advertised: Advertised): CodedError {
+function branchMissing(url: string, branch: string, advertised: Advertisement): CodedError {
   const names = [...branchNames(advertised)].sort();
   const more = names.length > LISTED_BRANCHES ? `, and ${names.length - LISTED_BRANCHES} more` : '';
   return waitingError(

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { validators } from '../../src/schemas/index.ts';
-import type { InvalidManifests, JobStatus, Outcome } from '../../src/schemas/index.ts';
+import type { JobStatus, Outcome, Plan } from '../../src/schemas/index.ts';
 import { bucketOf } from '../../src/ledger/layout.ts';
 import { cli, type CliResult } from '../support/cli.ts';
 import { startGitServer, basicAuth, type GitServer, type Repository } from '../support/git-server.ts';
@@ -105,10 +105,10 @@ test('a second pass makes no commit; after a change of one job there is exactly 
   await world.jobs.commit({ 'a.yaml': manifest('a', 'echo changed') });
   const dry = await reconcile(world, '--dry-run', '--exit-code', '--output', 'json');
   assert.is(dry.code, 4, dry.stderr);
-  const plan: unknown = JSON.parse(dry.stdout);
+  const plan = JSON.parse(dry.stdout) as Plan;
   assert.ok(validators.plan(plan), JSON.stringify(validators.plan.errors));
   assert.equal(
-    (plan as { actions: { job: string; message: string }[] }).actions.map(({ job, message }) => `${job}: ${message}`),
+    plan.actions.map(({ job, message }) => `${job}: ${message}`),
     ['a: runs: spec changed in 1 field: spec.run', 'b: nothing: unchanged since run 1'],
   );
   assert.is(await world.jobs.git('rev-parse', 'runledger/status'), before, 'a dry run changes nothing');

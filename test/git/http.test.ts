@@ -16,7 +16,10 @@ const test = suite('git over http');
 const directory = await temporaryDirectory();
 const certificate = selfSigned();
 const open = await startGitServer({ root: directory.path });
-const locked = await startGitServer({ root: directory.path, auth: [basicAuth('ann', 's3cret/pw'), 'Bearer t0ken-bearer'] });
+const locked = await startGitServer({
+  root: directory.path,
+  auth: [basicAuth('ann', 's3cret/pw'), 'Bearer t0ken-bearer'],
+});
 const secure = await startGitServer({ root: directory.path, tls: certificate });
 const repository = await open.createRepository('jobs.git');
 const tip = await repository.commit({ 'a.yaml': 'a' });
@@ -53,7 +56,10 @@ async function failure(work: Promise<unknown>): Promise<CodedError> {
 const show = (error: CodedError): string => `${error.errorClass} ${error.code}`;
 
 test('reads what a repository has', async () => {
-  const found = parseAdvertisement(await (await client()).discover(`${repository.url}/`, 'git-upload-pack', signal), 'x');
+  const found = parseAdvertisement(
+    await (await client()).discover(`${repository.url}/`, 'git-upload-pack', signal),
+    'x',
+  );
   assert.is(found.refs.get('refs/heads/main'), tip);
   assert.is(found.defaultBranch, 'main');
 });
@@ -73,7 +79,10 @@ const faults: readonly (readonly [string, Fault, string])[] = [
 
 for (const [name, fault, expected] of faults) {
   test(`${name}: ${expected}`, async () => {
-    const http = await client({ timeoutMs: 300, credentials: { kind: 'basic', username: 'ann', password: 's3cret/pw' } });
+    const http = await client({
+      timeoutMs: 300,
+      credentials: { kind: 'basic', username: 'ann', password: 's3cret/pw' },
+    });
     const end = open.fault(fault);
     const url = repository.url.replace('://', '://bob:hunter2@');
     const error = await failure(http.discover(url, 'git-upload-pack', signal));
@@ -81,7 +90,8 @@ for (const [name, fault, expected] of faults) {
     assert.is(show(error), expected);
     assert.ok(error.message.includes(repository.url), error.message);
     const all = `${error.message} ${error.hint} ${String(error.cause)} ${JSON.stringify(error)}`;
-    for (const secret of ['s3cret', 'hunter2', 'bob', basicAuth('bob', 'hunter2').slice(6)]) assert.not.ok(all.includes(secret));
+    for (const secret of ['s3cret', 'hunter2', 'bob', basicAuth('bob', 'hunter2').slice(6)])
+      assert.not.ok(all.includes(secret));
     if (error.code === 'TooManyRequests') assert.is(error.retryAfterMs, 7000);
     if (error.code === 'Forbidden') assert.match(error.message, 'token lacks the scope');
     assert.is(mainOf(await http.discover(url, 'git-upload-pack', signal)), tip, 'and works again afterwards');
@@ -91,18 +101,30 @@ for (const [name, fault, expected] of faults) {
 test('what an advertisement holds may be nonsense, or cut off', async () => {
   const http = await client();
   const type = 'application/x-git-upload-pack-advertisement';
-  for (const fault of [{ kind: 'garbage', contentType: type }, { kind: 'truncate', afterBytes: 80 }] as const) {
+  for (const fault of [
+    { kind: 'garbage', contentType: type },
+    { kind: 'truncate', afterBytes: 80 },
+  ] as const) {
     const end = open.fault(fault);
     const bytes = await http.discover(repository.url, 'git-upload-pack', signal);
     end();
-    assert.throws(() => parseAdvertisement(bytes, 'x'), (error: unknown) => isCoded(error, 'NotGit'));
+    assert.throws(
+      () => parseAdvertisement(bytes, 'x'),
+      (error: unknown) => isCoded(error, 'NotGit'),
+    );
   }
 });
 
 test('unknown host, refused connection, and the caller who goes away', async () => {
   const http = await client();
-  assert.is(show(await failure(http.discover('http://git.invalid/x', 'git-upload-pack', signal))), 'transient ConnectionFailed');
-  assert.is(show(await failure(http.discover('http://127.0.0.1:1/x', 'git-upload-pack', signal))), 'transient ConnectionFailed');
+  assert.is(
+    show(await failure(http.discover('http://git.invalid/x', 'git-upload-pack', signal))),
+    'transient ConnectionFailed',
+  );
+  assert.is(
+    show(await failure(http.discover('http://127.0.0.1:1/x', 'git-upload-pack', signal))),
+    'transient ConnectionFailed',
+  );
   const stop = new AbortController();
   const end = open.fault({ kind: 'hang' });
   setTimeout(() => stop.abort(), 50);
@@ -149,8 +171,11 @@ test('a redirect of the first request is followed, and later requests go straigh
   );
   open.forgetRequests();
   await http.discover(moved, 'git-upload-pack', signal);
-  await failure(http.post({ url: moved, service: 'git-upload-pack', body: Buffer.from('0000'), signal }));
-  assert.ok(open.requests.every(({ url }) => url.startsWith('/jobs.git/')), 'later ones too');
+  await http.post({ url: moved, service: 'git-upload-pack', body: Buffer.from('0000'), signal });
+  assert.ok(
+    open.requests.every(({ url }) => url.startsWith('/jobs.git/')),
+    'later ones too',
+  );
   end();
   // The repository moves on: the redirect is asked for again.
   const end2 = open.fault({ kind: 'redirect', to: `${open.url}/jobs.git` }, { matching: /\/moved\.git/ });
@@ -165,7 +190,10 @@ test('redirects in circles, and of a POST, are not followed', async () => {
   const end = open.fault({ kind: 'redirect', to: `${open.url}/jobs.git` });
   assert.is(show(await failure(http.discover(repository.url, 'git-upload-pack', signal))), 'transient NotGit');
   const body = Buffer.from('0000');
-  assert.is(show(await failure(http.post({ url: repository.url, service: 'git-receive-pack', body, signal }))), 'transient NotGit');
+  assert.is(
+    show(await failure(http.post({ url: repository.url, service: 'git-receive-pack', body, signal }))),
+    'transient NotGit',
+  );
   end();
   assert.is(open.requests.filter(({ method }) => method === 'POST').length, 1);
 });
@@ -244,15 +272,24 @@ test('goes through the proxies of the usual variables, and not where NO_PROXY sa
   await around.discover(repository.url, 'git-upload-pack', signal);
   assert.is(proxy.seen.length, 2);
   proxy.close();
-  assert.is(show(await failure(through.discover(`${secure.url}/x`, 'git-upload-pack', signal))), 'transient ConnectionFailed');
+  assert.is(
+    show(await failure(through.discover(`${secure.url}/x`, 'git-upload-pack', signal))),
+    'transient ConnectionFailed',
+  );
 });
 
 test('URLs: ssh is not supported and told so, credentials are taken out', () => {
   for (const url of ['ssh://git@host/x.git', 'git@host:x/y.git', 'git+ssh://host/x']) {
-    assert.throws(() => parseGitUrl(url), (error: unknown) => isCoded(error, 'SshUnsupported') && error.errorClass === 'usage');
+    assert.throws(
+      () => parseGitUrl(url),
+      (error: unknown) => isCoded(error, 'SshUnsupported') && error.errorClass === 'usage',
+    );
   }
   for (const url of ['ftp://host/x', 'http://', 'host/x']) {
-    assert.throws(() => parseGitUrl(url), (error: unknown) => isCoded(error, 'UrlInvalid'));
+    assert.throws(
+      () => parseGitUrl(url),
+      (error: unknown) => isCoded(error, 'UrlInvalid'),
+    );
   }
   assert.equal(parseGitUrl('https://a%40b:p%3Aw@Host:443/x.git//'), {
     url: 'https://host/x.git',

@@ -4,9 +4,9 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { isCoded } from '../../src/errors.ts';
 import { openLocalBranch } from '../../src/git/local-branch.ts';
-import { newBlob, newCommit, newTree } from '../../src/git/objects.ts';
-import type { Branch, NewObject } from '../../src/git/port.ts';
+import type { Branch } from '../../src/git/port.ts';
 import { updateBranchRef } from '../../src/git/refs.ts';
+import { commitOf } from '../support/commits.ts';
 import { commitFiles, git, initRepository, temporaryDirectory } from '../support/git.ts';
 
 const test = suite('local branch');
@@ -18,15 +18,6 @@ let counter = 0;
 async function repository(): Promise<{ readonly path: string; readonly gitdir: string; readonly tip: string }> {
   const made = await initRepository(path.join(directory.path, `r${++counter}`));
   return { path: made, gitdir: path.join(made, '.git'), tip: await commitFiles(made, { 'a.txt': 'a' }) };
-}
-
-/** A commit of `count` files, none of which exists yet. */
-function commitOf(text: string, parent: string | null, count: number = 1): { readonly id: string; readonly objects: readonly NewObject[] } {
-  const blobs = Array.from({ length: count }, (_, at) => newBlob(`${text} ${at}`));
-  const tree = newTree(blobs.map(({ id }, at) => ({ mode: '100644', name: `${at}.txt`, id })));
-  const author = { name: 'T', email: 't@example.com', timestamp: 1_700_000_000 + ++counter };
-  const commit = newCommit({ tree: tree.id, parents: parent ? [parent] : [], message: text, author });
-  return { id: commit.id, objects: [...blobs, tree, commit] };
 }
 
 const codeOf = async (work: Promise<unknown>): Promise<string> =>
@@ -48,7 +39,10 @@ test('creates a branch, moves it, and git finds all of it sound', async () => {
   assert.is(await git(made.path, 'log', '--format=%s', 'runledger/status'), 'two\none');
   await git(made.path, 'fsck', '--strict');
   assert.is((await readdir(path.join(made.gitdir, 'objects/pack'))).filter((name) => name.endsWith('.pack')).length, 1);
-  assert.equal((await branch.log(two.id, 10)).map(({ message }) => message), ['two\n', 'one\n']);
+  assert.equal(
+    (await branch.log(two.id, 10)).map(({ message }) => message),
+    ['two\n', 'one\n'],
+  );
   assert.is(Buffer.from(await branch.readBlob(two.objects[7]!.id)).toString(), 'two 7');
   assert.is(await git(made.path, 'status', '--porcelain'), '', 'the work tree is as it was');
 });

@@ -11,7 +11,11 @@ const repository = await initRepository(directory.path);
 test.after(() => directory.remove());
 
 const hashWithGit = (type: string, content: Uint8Array): string =>
-  execFileSync('git', ['hash-object', '-t', type, '--literally', '-w', '--stdin'], { cwd: repository, env: gitEnv, input: content })
+  execFileSync('git', ['hash-object', '-t', type, '--literally', '-w', '--stdin'], {
+    cwd: repository,
+    env: gitEnv,
+    input: content,
+  })
     .toString()
     .trim();
 
@@ -20,7 +24,11 @@ test('blobs, trees and commits get the ids that git gives them, and pass its che
   assert.is(blob.id, hashWithGit('blob', blob.content));
   const inner = newTree([{ mode: '100644', name: 'x', id: blob.id }]);
   assert.is(inner.id, hashWithGit('tree', inner.content));
-  const entry = (mode: EntryMode, name: string): TreeEntry => ({ mode, name, id: mode === '040000' ? inner.id : blob.id });
+  const entry = (mode: EntryMode, name: string): TreeEntry => ({
+    mode,
+    name,
+    id: mode === '040000' ? inner.id : blob.id,
+  });
   // The order that is easy to get wrong: a folder sorts as if it ended with a slash.
   const tree = newTree([
     entry('100644', 'a0'),
@@ -41,7 +49,13 @@ test('blobs, trees and commits get the ids that git gives them, and pass its che
   await git(repository, 'update-ref', 'refs/heads/main', commit.id);
   await git(repository, 'fsck', '--strict', '--no-dangling');
   const read = parseCommit(commit.id, commit.content);
-  assert.equal(read, { id: commit.id, tree: tree.id, parents: [], message: 'one\n\nBody: yes\n', author: { ...author, name: 'Ä b' } });
+  assert.equal(read, {
+    id: commit.id,
+    tree: tree.id,
+    parents: [],
+    message: 'one\n\nBody: yes\n',
+    author: { ...author, name: 'Ä b' },
+  });
 });
 
 test('a tree with a name that is no UTF-8 is the same after reading and writing it, entries moved by copy included', () => {

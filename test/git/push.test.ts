@@ -6,10 +6,17 @@ import { decodePackets, encodePacket, FLUSH } from '../../src/git/pkt-line.ts';
 const test = suite('push report');
 const REF = 'refs/heads/ledger';
 
-const report = (...lines: readonly string[]): Buffer => Buffer.concat([...lines.map((line) => encodePacket(`${line}\n`)), FLUSH]);
-const band = (number: number, bytes: Buffer | string): Buffer => encodePacket(Buffer.concat([Buffer.of(number), Buffer.from(bytes)]));
+const report = (...lines: readonly string[]): Buffer =>
+  Buffer.concat([...lines.map((line) => encodePacket(`${line}\n`)), FLUSH]);
+const band = (number: number, bytes: Buffer | string): Buffer =>
+  encodePacket(Buffer.concat([Buffer.of(number), Buffer.from(bytes)]));
 const answer = (data: Buffer, messages: string = ''): Buffer =>
-  Buffer.concat([...(messages ? [band(2, messages)] : []), band(1, data.subarray(0, 9)), band(1, data.subarray(9)), FLUSH]);
+  Buffer.concat([
+    ...(messages ? [band(2, messages)] : []),
+    band(1, data.subarray(0, 9)),
+    band(1, data.subarray(9)),
+    FLUSH,
+  ]);
 
 test('accepted, with the report split over packets, and without side-bands', () => {
   assert.equal(parsePushAnswer(answer(report('unpack ok', `ok ${REF}`)), REF, true), { kind: 'accepted' });
@@ -32,22 +39,36 @@ test('what servers say when another was faster', () => {
 });
 
 test('what servers say when a rule forbids it; their message is kept, without progress and prefixes', () => {
-  for (const reason of ['protected branch hook declined', 'pre-receive hook declined', 'branch is currently checked out']) {
+  for (const reason of [
+    'protected branch hook declined',
+    'pre-receive hook declined',
+    'branch is currently checked out',
+  ]) {
     assert.is(parsePushAnswer(answer(report('unpack ok', `ng ${REF} ${reason}`)), REF, true).kind, 'rejected', reason);
   }
   const messages = 'remote: one\r\nerror: GH006: Protected branch update failed.\n';
-  const refused = parsePushAnswer(answer(report('unpack ok', `ng ${REF} protected branch hook declined`), messages), REF, true);
+  const refused = parsePushAnswer(
+    answer(report('unpack ok', `ng ${REF} protected branch hook declined`), messages),
+    REF,
+    true,
+  );
   assert.equal(refused, {
     kind: 'rejected',
     reason: 'protected branch hook declined',
     message: 'one; GH006: Protected branch update failed.',
   });
   const blocked = `error: cannot lock ref '${REF}': 'refs/heads/led' exists; cannot create '${REF}'\n`;
-  assert.is(parsePushAnswer(answer(report('unpack ok', `ng ${REF} failed to update ref`), blocked), REF, true).kind, 'rejected');
+  assert.is(
+    parsePushAnswer(answer(report('unpack ok', `ng ${REF} failed to update ref`), blocked), REF, true).kind,
+    'rejected',
+  );
 });
 
 test('a pack that could not be taken in, an unknown refusal, and an answer that is cut off', () => {
-  assert.is(parsePushAnswer(answer(report('unpack index-pack abnormal exit', `ng ${REF} unpacker error`)), REF, true).kind, 'unpackFailed');
+  assert.is(
+    parsePushAnswer(answer(report('unpack index-pack abnormal exit', `ng ${REF} unpacker error`)), REF, true).kind,
+    'unpackFailed',
+  );
   assert.is(parsePushAnswer(answer(report('unpack ok', `ng ${REF} the moon is full`)), REF, true).kind, 'unclear');
   const whole = answer(report('unpack ok', `ok ${REF}`));
   for (const length of [0, 3, 10, whole.length - 8]) {

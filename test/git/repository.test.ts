@@ -20,7 +20,9 @@ const codeOf = async (work: Promise<unknown>): Promise<string> =>
 
 /** Every object that git knows in a repository. */
 const allObjects = async (repository: string): Promise<readonly string[]> =>
-  (await git(repository, 'cat-file', '--batch-all-objects', '--batch-check=%(objectname) %(objecttype) %(objectsize)')).split('\n');
+  (
+    await git(repository, 'cat-file', '--batch-all-objects', '--batch-check=%(objectname) %(objecttype) %(objectsize)')
+  ).split('\n');
 
 test('reads loose and packed objects, with long chains of deltas, as git has them', async () => {
   const repository = await initRepository(at('packed'));
@@ -109,7 +111,10 @@ test('a damaged pack is an error with a code, not a wrong answer', async () => {
   await git(repository, 'gc', '--quiet');
   const id = await git(repository, 'rev-parse', 'HEAD:a.bin');
   const folder = path.join(repository, '.git/objects/pack');
-  const file = path.join(folder, (await readdir(folder)).find((name) => name.endsWith('.pack'))!);
+  const file = path.join(
+    folder,
+    (await readdir(folder)).find((name) => name.endsWith('.pack'))!,
+  );
   const bytes = await readFile(file);
   await chmod(file, 0o644);
   await writeFile(file, bytes.fill(0x55, 300, 15_000));

@@ -173,7 +173,7 @@ test('a job of a file that does not parse now is invalid and its run goes on; on
 });
 
 test('a removed job is told once; one that comes back keeps its numbers', () => {
-  const conditions = [{ type: 'Ready', status: 'False', reason: 'Removed', lastTransitionTime: '2026-01-01T00:00:00Z' }] as const;
+  const conditions = [{ type: 'Ready', status: 'False', reason: 'Removed', message: 'gone', lastTransitionTime: '2026-01-01T00:00:00Z' }] as const;
   const removed = status('b', 4, 'b', { conditions: [...conditions] });
   assert.equal(lines(world({ statuses: [removed] })), []);
   assert.equal(lines(world({ jobs: [job('b', 'c')], statuses: [removed] })), ['b run 4 Changed | runs: spec changed']);

@@ -16,7 +16,10 @@ export interface CliOptions {
 }
 
 /** The command line as a process of its own, with nothing of this process's environment but PATH and a home of its own. */
-export function startCli(args: readonly string[], { cwd, env = {}, input }: CliOptions): { child: ChildProcess; ended: Promise<CliResult> } {
+export function startCli(
+  args: readonly string[],
+  { cwd, env = {}, input }: CliOptions,
+): { child: ChildProcess; ended: Promise<CliResult> } {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], {
     cwd,
     env: { PATH: process.env['PATH'], HOME: path.join(cwd, '.home'), LANG: 'C.UTF-8', ...env },

@@ -6,7 +6,14 @@ import type { LedgerView } from '../../ledger/port.ts';
 import type { JobStatus, RunSummary } from '../../schemas/index.ts';
 import { openTarget } from '../compose.ts';
 import { EXIT } from '../exit.ts';
-import { type CommonOptions, type RepositoryOptions, withLogOptions, withOutput, withRepositoryOptions, withTarget } from '../options.ts';
+import {
+  type CommonOptions,
+  type RepositoryOptions,
+  withLogOptions,
+  withOutput,
+  withRepositoryOptions,
+  withTarget,
+} from '../options.ts';
 import { print } from '../print.ts';
 import type { Context } from '../program.ts';
 import { stopSignals } from '../signals.ts';
@@ -51,7 +58,10 @@ export function statusOf(view: LedgerView, job: string): JobStatus {
   const status = view.statuses.get(job);
   if (status) return status;
   const names = [...view.statuses.keys()];
-  const hint = names.length > 0 ? `did you mean ${closest(job, names)}? \`runledger get\` lists all` : 'nothing ran yet: `runledger reconcile`';
+  const hint =
+    names.length > 0
+      ? `did you mean ${closest(job, names)}? \`runledger get\` lists all`
+      : 'nothing ran yet: `runledger reconcile`';
   throw usageError('JobUnknown', `the ledger knows no job "${job}"`, { hint });
 }
 
@@ -69,7 +79,11 @@ function jobsText(statuses: readonly JobStatus[], width: number, paint: Paint): 
   if (statuses.length === 0) return 'the ledger is empty: nothing ran yet\n';
   const rows = statuses.map((status): readonly Cell[] => {
     const [last] = status.lastRuns;
-    return [{ text: status.job }, { text: status.phase }, ...(last ? runCells(last) : [{ text: '' }, { text: '' }, { text: '' }, { text: '' }, { text: '' }])];
+    return [
+      { text: status.job },
+      { text: status.phase },
+      ...(last ? runCells(last) : [{ text: '' }, { text: '' }, { text: '' }, { text: '' }, { text: '' }]),
+    ];
   });
   return table(COLUMNS, rows, width, paint);
 }
@@ -77,7 +91,8 @@ function jobsText(statuses: readonly JobStatus[], width: number, paint: Paint): 
 function runCells(run: RunSummary): readonly Cell[] {
   const { mark, style } = RESULT_LOOK[run.result];
   const took = run.started === undefined ? '' : humanDuration(Date.parse(run.finished) - Date.parse(run.started));
-  const why = run.exitCode === null || run.exitCode === undefined ? run.reason : `${run.reason} (exit code ${run.exitCode})`;
+  const why =
+    run.exitCode === null || run.exitCode === undefined ? run.reason : `${run.reason} (exit code ${run.exitCode})`;
   return [
     { text: `#${run.run}` },
     { text: `${mark} ${run.result}`, style },
@@ -88,10 +103,16 @@ function runCells(run: RunSummary): readonly Cell[] {
 }
 
 function jobText(status: JobStatus, width: number, paint: Paint): string {
-  const rows = status.lastRuns.map((run): readonly Cell[] => [...runCells(run), { text: run.trigger.kind }, { text: run.revision.slice(0, 12) }]);
+  const rows = status.lastRuns.map((run): readonly Cell[] => [
+    ...runCells(run),
+    { text: run.trigger.kind },
+    { text: run.revision.slice(0, 12) },
+  ]);
   const columns = [...COLUMNS.slice(2), { title: 'TRIGGER' }, { title: 'REVISION' }];
   const problems = (status.problems ?? []).map((problem) => `  ${formatProblem(problem)}\n`);
-  const conditions = status.conditions.map(({ type, status: value, reason, message }) => `  ${type}: ${value} (${reason})${message ? `: ${message}` : ''}\n`);
+  const conditions = status.conditions.map(
+    ({ type, status: value, reason, message }) => `  ${type}: ${value} (${reason})${message ? `: ${message}` : ''}\n`,
+  );
   return [
     `${paint('bold', status.job)}  ${status.phase}${status.source ? `  ${status.source.path}` : ''}\n`,
     ...conditions,

@@ -59,6 +59,8 @@ async function init(folder: string, { io }: Context): Promise<number> {
     say(`created  ${name}`);
   }
   const where = relative(io.cwd, folder);
-  say(`\nNext:\n${where ? `  cd ${where}\n` : ''}  runledger reconcile --dry-run   # what would run, and why\n  runledger reconcile             # run it, and commit its outcome`);
+  say(
+    `\nNext:\n${where ? `  cd ${where}\n` : ''}  runledger reconcile --dry-run   # what would run, and why\n  runledger reconcile             # run it, and commit its outcome`,
+  );
   return EXIT.ok;
 }

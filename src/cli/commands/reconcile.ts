@@ -26,7 +26,6 @@ import { watchLoop } from '../watch.ts';
 import { openWorkshop, type Workshop } from '../workshop.ts';
 
 interface ReconcileOptions extends CommonOptions, RepositoryOptions, RunnerOptions {
-  readonly dryRun?: boolean;
   readonly exitCode?: boolean;
   readonly strict?: boolean;
   readonly watch?: boolean;
@@ -83,7 +82,12 @@ const ALL: SettleOptions = { triggers: true, requests: [] };
 /** With machine-readable output or JSON logs nobody reads progress. */
 const isQuiet = (options: CommonOptions): boolean => options.logFormat === 'json' || options.logLevel === 'silent';
 
-async function dryRun(workshop: Workshop, options: ReconcileOptions, io: Context['io'], signal: AbortSignal): Promise<number> {
+async function dryRun(
+  workshop: Workshop,
+  options: ReconcileOptions,
+  io: Context['io'],
+  signal: AbortSignal,
+): Promise<number> {
   const observation = await workshop.reconciler.observe(signal);
   const actions = await workshop.reconciler.plan(observation, ALL);
   const plan = planOf(actions, observation, workshop);
@@ -100,9 +104,19 @@ function findings(report: SettleReport, strict: boolean): { readonly invalid: bo
   return { invalid: hasInvalid(report.plan, report.observation), failed };
 }
 
-function printReport(report: SettleReport, workshop: Workshop, options: ReconcileOptions, io: Context['io'], ms: number): void {
+function printReport(
+  report: SettleReport,
+  workshop: Workshop,
+  options: ReconcileOptions,
+  io: Context['io'],
+  ms: number,
+): void {
   const plan = planOf(report.plan, report.observation, workshop);
-  const machine = { plan, outcomes: report.outcomes, failures: report.failures.map(({ code, message }) => ({ code, message })) };
+  const machine = {
+    plan,
+    outcomes: report.outcomes,
+    failures: report.failures.map(({ code, message }) => ({ code, message })),
+  };
   print(io, options.output, machine, () => {
     const problems = plan.actions.filter(({ action }) => action === 'invalid').map(({ message }) => `${message}\n`);
     const others = (plan.problems ?? []).map((problem) => `invalid: ${formatProblem(problem)}\n`);
@@ -113,9 +127,11 @@ function printReport(report: SettleReport, workshop: Workshop, options: Reconcil
 
 /** `3 runs: 2 succeeded, 1 failed in 4.1s; outcomes are on runledger/status`. */
 function summary({ outcomes, plan }: SettleReport, workshop: Workshop, ms: number): string {
-  if (outcomes.length === 0) return `nothing to run: ${plan.filter(({ action }) => action === 'none').length} jobs unchanged`;
+  if (outcomes.length === 0)
+    return `nothing to run: ${plan.filter(({ action }) => action === 'none').length} jobs unchanged`;
   const runs = `${outcomes.length} ${outcomes.length === 1 ? 'run' : 'runs'}`;
-  const where = workshop.ledgerBranch === null ? 'no ledger was written' : `outcomes are on the branch ${workshop.ledgerBranch}`;
+  const where =
+    workshop.ledgerBranch === null ? 'no ledger was written' : `outcomes are on the branch ${workshop.ledgerBranch}`;
   return `${runs}: ${countResults(outcomes)} in ${humanDuration(ms)}; ${where}`;
 }
 

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
 import { usageError } from '../../errors.ts';
 import type { Catalog } from '../../job/model.ts';
+import { resolveParameters } from '../../job/parameters.ts';
 import { formatProblem } from '../../job/problems.ts';
 import type { SettleReport } from '../../reconciler/reconciler.ts';
 import { openTarget, scratchRepository, type Repository } from '../compose.ts';
@@ -61,7 +62,12 @@ Examples:
   runledger run -f job.yaml --exit-code-from-step
 `;
 
-async function run(job: string | undefined, args: readonly string[], options: RunOptions, { io }: Context): Promise<number> {
+async function run(
+  job: string | undefined,
+  args: readonly string[],
+  options: RunOptions,
+  { io }: Context,
+): Promise<number> {
   const log = createLogger(io, options, 'warn');
   const stop = stopSignals(io);
   const progress = createProgress({ io, log, quiet: options.logFormat === 'json', output: options.output === 'text' });
@@ -75,8 +81,20 @@ async function run(job: string | undefined, args: readonly string[], options: Ru
       io.stderr.write(problems.map((problem) => `invalid: ${formatProblem(problem)}\n`).join(''));
       return EXIT.invalid;
     }
-    const request = { job: name, id: randomUUID(), params: parametersOf(options.param), args, requestedBy: userInfo().username };
-    const report = await workshop.reconciler.settle({ triggers: false, requests: [request], jobs: new Set([name]) }, stop.soft, stop.hard);
+    const desired = catalog.jobs.get(name);
+    if (desired) resolveParameters(desired.manifest.spec, parametersOf(options.param));
+    const request = {
+      job: name,
+      id: randomUUID(),
+      params: parametersOf(options.param),
+      args,
+      requestedBy: userInfo().username,
+    };
+    const report = await workshop.reconciler.settle(
+      { triggers: false, requests: [request], jobs: new Set([name]) },
+      stop.soft,
+      stop.hard,
+    );
     progress.close();
     return stop.soft.aborted ? EXIT.interrupted : finish(report, request.id, options, io);
   } finally {
@@ -110,14 +128,18 @@ function nameOf(job: string | undefined, catalog: Catalog, options: RunOptions):
   const names = [...catalog.jobs.keys(), ...catalog.invalidJobs.keys()].sort();
   if (job !== undefined && names.includes(job)) return job;
   if (job !== undefined) {
-    const hint = names.length > 0 ? `did you mean ${closest(job, names)}?` : 'no manifest was found; `runledger init` writes one';
+    const hint =
+      names.length > 0 ? `did you mean ${closest(job, names)}?` : 'no manifest was found; `runledger init` writes one';
     throw usageError('JobUnknown', `there is no job "${job}" here`, { hint });
   }
   const [only] = names;
   if (options.file !== undefined && only !== undefined && names.length === 1) return only;
   const problem = [...catalog.problems, ...[...catalog.brokenFiles.values()].flat()][0];
   if (problem) throw usageError('ManifestsInvalid', formatProblem(problem));
-  const hint = names.length > 0 ? `the jobs here: ${names.slice(0, 10).join(', ')}` : 'no manifest was found; `runledger init` writes one';
+  const hint =
+    names.length > 0
+      ? `the jobs here: ${names.slice(0, 10).join(', ')}`
+      : 'no manifest was found; `runledger init` writes one';
   throw usageError('JobMissing', 'which job? name it: `runledger run JOB`', { hint });
 }
 

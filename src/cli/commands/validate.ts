@@ -45,7 +45,13 @@ async function catalogOf(path: string, signal: AbortSignal): Promise<Catalog> {
 }
 
 function allProblems({ invalidJobs, problems, brokenFiles }: Catalog): readonly ManifestProblem[] {
-  const all = [...[...invalidJobs.values()].flatMap((job) => job.problems), ...problems, ...[...brokenFiles.values()].flat()];
+  const all = [
+    ...[...invalidJobs.values()].flatMap((job) => job.problems),
+    ...problems,
+    ...[...brokenFiles.values()].flat(),
+  ];
   const unique = new Map(all.map((problem) => [formatProblem(problem), problem]));
-  return [...unique.values()].sort((a, b) => (a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1));
+  return [...unique.values()].sort((a, b) =>
+    a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1,
+  );
 }

@@ -1,5 +1,5 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import type { NormalJobSpec, NormalStep } from '../../job/defaults.ts';
 import type { RunFile } from '../port.ts';
 import type { RunPaths } from './layout.ts';
@@ -59,9 +59,6 @@ export async function stepCommand(
   return { program: shell, args: [...options, script, ...extra] };
 }
 
-/** Where a step starts; for messages also as the manifest says it. */
+/** Where a step starts. */
 export const startFolder = (paths: RunPaths, { workingDirectory }: NormalStep): string =>
   resolve(paths.workspace, workingDirectory);
-
-/** A path as a person finds it: from the workspace. */
-export const shownPath = (paths: RunPaths, path: string): string => relative(paths.workspace, path) || '.';

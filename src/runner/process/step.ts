@@ -8,10 +8,10 @@ import type { Command } from './prepare.ts';
 import { signalGroup } from './strays.ts';
 import { after } from './timer.ts';
 
-/** How a step's own process ended. */
+/** How a step's own process ended; `stopped`: after it had been asked to. */
 export type StepEnd =
-  | { readonly kind: 'exited'; readonly exitCode: number }
-  | { readonly kind: 'signalled'; readonly signal: string }
+  | { readonly kind: 'exited'; readonly exitCode: number; readonly stopped: boolean }
+  | { readonly kind: 'signalled'; readonly signal: string; readonly stopped: boolean }
   | { readonly kind: 'notStarted'; readonly message: string };
 
 export interface StepOptions {
@@ -125,7 +125,10 @@ export async function runStep(options: StepOptions): Promise<StepEnd> {
     child.once('exit', (exitCode, signal) => {
       callOff();
       signalGroup(group, 'SIGKILL');
-      resolve(signal === null ? { kind: 'exited', exitCode: exitCode ?? 0 } : { kind: 'signalled', signal });
+      const stopped = options.stop.aborted;
+      // Without an exit code it was a signal, whether or not its name is known.
+      if (exitCode === null) resolve({ kind: 'signalled', signal: signal ?? 'an unknown signal', stopped });
+      else resolve({ kind: 'exited', exitCode, stopped });
     });
   });
   await drained(child, closed);

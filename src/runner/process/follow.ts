@@ -1,0 +1,67 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RunKey } from '../port.ts';
+import { exists } from './durable.ts';
+import { createProcesses } from './identity.ts';
+import { statePaths } from './layout.ts';
+import { createLiveLogReader } from './livelog.ts';
+import { createRunStore } from './store.ts';
+
+export interface FollowOptions {
+  readonly stateDir: string;
+  readonly key: RunKey;
+  readonly hostname: string;
+  readonly signal: AbortSignal;
+  /** Milliseconds between two looks. */
+  readonly pollMs?: number;
+}
+
+const POLL_MS = 200;
+/** Looks after which it is asked whether the process that executes the run still lives. */
+const LOOKS_PER_CHECK = 10;
+
+const SKIPPED = '… lines left out: they came faster than they were read …';
+
+/** Bytes to whole lines; the rest waits. */
+function createLines() {
+  let rest = Buffer.alloc(0);
+  return (bytes: Buffer): string[] => {
+    const all = Buffer.concat([rest, bytes]);
+    const end = all.lastIndexOf(10);
+    rest = Buffer.from(all.subarray(end + 1));
+    return end < 0 ? [] : all.subarray(0, end).toString().split('\n');
+  };
+}
+
+/**
+ * The stored lines (`<time> <step> <stream> <text>`) of a run that some process of this machine executes, from its
+ * beginning on, as they come. Ends when the run has ended or was released, when its process has died, or with the
+ * signal; there is nothing to follow of a run that is not claimed.
+ */
+export async function* followRun({ stateDir, key, hostname, signal, pollMs = POLL_MS }: FollowOptions): AsyncGenerator<string> {
+  const store = createRunStore(statePaths(stateDir), undefined);
+  const paths = store.paths(key);
+  const processes = createProcesses(hostname);
+  const reader = createLiveLogReader(paths.folder);
+  const lines = createLines();
+  let said = false;
+  const isOver = async (look: number): Promise<boolean> => {
+    if (!(await exists(paths.claim)) || (await exists(paths.ending))) return true;
+    if (look % LOOKS_PER_CHECK !== 0) return false;
+    const claim = await store.readClaim(paths);
+    return claim === undefined || processes.state(claim.owner) === 'dead';
+  };
+  try {
+    for (let look = 0; ; look += 1) {
+      const over = signal.aborted || (await isOver(look)); // before reading: what was written by then is read
+      for (const bytes of reader.read()) {
+        if (reader.skipped() && !said) yield SKIPPED;
+        said ||= reader.skipped();
+        yield* lines(bytes);
+      }
+      if (over) return;
+      await sleep(pollMs, undefined, { signal }).catch(() => undefined);
+    }
+  } finally {
+    reader.close();
+  }
+}

@@ -1,0 +1,35 @@
+import { isAbsolute } from 'node:path';
+import type { Job } from '../../schemas/index.ts';
+
+type Spec = Job['spec'];
+
+const holdsAnything = (value: object | undefined): boolean => value !== undefined && Object.keys(value).length > 0;
+
+/** Fields that local processes can't honour; a job that has one of them is not run here. */
+export function refusedFields(spec: Spec): readonly string[] {
+  const absolute = (spec.files ?? []).flatMap(({ path }, index) =>
+    isAbsolute(path) ? [`spec.files[${index}].path (absolute)`] : [],
+  );
+  const refused: readonly (readonly [string, boolean])[] = [
+    ['spec.services', holdsAnything(spec.services)],
+    ['spec.runsOn', spec.runsOn !== undefined && (typeof spec.runsOn === 'string' || spec.runsOn.fallback !== 'pod')],
+    ['spec.checkout', spec.checkout !== undefined && spec.checkout !== false],
+    ['spec.hooks', holdsAnything(spec.hooks)],
+    ['spec.finally', holdsAnything(spec.finally)],
+    ['spec.tasks', holdsAnything(spec.tasks)],
+    ['spec.matrix', spec.matrix !== undefined],
+    ['spec.retry.limit', (spec.retry?.limit ?? 0) !== 0],
+    ['spec.artifacts', holdsAnything(spec.artifacts?.paths)],
+  ];
+  return [...refused.flatMap(([field, isRefused]) => (isRefused ? [field] : [])), ...absolute];
+}
+
+/** Fields that mean nothing to local processes: they say where and as whom a pod runs. */
+export function ignoredFields(spec: Spec): readonly string[] {
+  const steps = (spec.steps ?? []).flatMap(({ image, user }, index) => [
+    ...(image === undefined ? [] : [`spec.steps[${index}].image`]),
+    ...(user === undefined ? [] : [`spec.steps[${index}].user`]),
+  ]);
+  const fields = (['image', 'user', 'resources', 'pod', 'runsOn'] as const).filter((field) => spec[field] !== undefined);
+  return [...fields.map((field) => `spec.${field}`), ...steps];
+}
