@@ -12,7 +12,13 @@ import { writeRepository } from './support/jobs.ts';
 
 const JOBS = 10_000;
 const ROUNDS = 5;
-const IO = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env, cwd: process.cwd() };
+const IO = {
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  cwd: process.cwd(),
+};
 
 /**
  * Planning 10,000 unchanged jobs. Goals: a cold dry run under 3 s and 350 MB; a pass after a one-file change under 100 ms in a
@@ -73,7 +79,13 @@ async function recordAll(folder: string): Promise<void> {
   const { catalog } = await workshop.reconciler.observe(signal);
   const at = new Date().toISOString();
   const times = { queued: at, started: at, finished: at };
-  const ending = { result: 'succeeded', reason: 'Completed', message: 'every step ended with 0', exitCode: 0, times } as const;
+  const ending = {
+    result: 'succeeded',
+    reason: 'Completed',
+    message: 'every step ended with 0',
+    exitCode: 0,
+    times,
+  } as const;
   const facts = [...catalog.jobs.values()].map((job): JobFacts => ({
     job: job.name,
     at,

@@ -31,10 +31,16 @@ heading('1. A repository with job files');
 cpSync(join(import.meta.dirname, '../examples/jobs'), join(dir, 'jobs'), { recursive: true });
 await git.init({ fs, dir, defaultBranch: 'main' });
 for (const path of fs.readdirSync(join(dir, 'jobs'), { recursive: true, encoding: 'utf8' })) {
-  if (fs.statSync(join(dir, 'jobs', path)).isFile()) await git.add({ fs, dir, filepath: `jobs/${path.replaceAll('\\', '/')}` });
+  if (fs.statSync(join(dir, 'jobs', path)).isFile())
+    await git.add({ fs, dir, filepath: `jobs/${path.replaceAll('\\', '/')}` });
 }
 await git.commit({ fs, dir, message: 'Add jobs', author: { name: 'demo', email: 'demo@localhost' } });
-say(`${dir}\n${fs.readdirSync(join(dir, 'jobs')).map((name) => `  jobs/${name}`).join('\n')}`);
+say(
+  `${dir}\n${fs
+    .readdirSync(join(dir, 'jobs'))
+    .map((name) => `  jobs/${name}`)
+    .join('\n')}`,
+);
 
 heading('2. What would run, and why');
 await type('reconcile', '--dry-run');
@@ -48,16 +54,26 @@ await type('reconcile');
 heading(`5. The ledger: the branch ${DEFAULT_LEDGER} of the same repository`);
 const branch = await openLocalBranch({ gitdir: join(dir, '.git'), branch: DEFAULT_LEDGER });
 const done = new AbortController();
-const ledger = openLedger({ branch, author: { name: 'demo', email: 'demo@localhost' }, now: () => Date.now(), signal: done.signal });
+const ledger = openLedger({
+  branch,
+  author: { name: 'demo', email: 'demo@localhost' },
+  now: () => Date.now(),
+  signal: done.signal,
+});
 const view = await ledger.read(done.signal);
 const show = async (title: string, path: string): Promise<void> => {
   say(`\n${paint('cyan', `$ git show ${DEFAULT_LEDGER}:${path}`)}   ${paint('gray', title)}`);
-  say(Buffer.from((await view.read(path)) ?? '').toString().trimEnd());
+  say(
+    Buffer.from((await view.read(path)) ?? '')
+      .toString()
+      .trimEnd(),
+  );
 };
 await show('the table that the web page of the repository shows', README_PATH);
 await show('the outcome of the run that failed', outcomePath('smoke-test', 1));
 say(`\n${paint('cyan', `$ git log --oneline ${DEFAULT_LEDGER}`)}`);
-for (const { id, message } of await branch.log(view.head ?? '', 10)) say(`${paint('yellow', id.slice(0, 7))} ${message.split('\n')[0]}`);
+for (const { id, message } of await branch.log(view.head ?? '', 10))
+  say(`${paint('yellow', id.slice(0, 7))} ${message.split('\n')[0]}`);
 done.abort();
 await type('logs', 'nightly-report');
 

@@ -91,7 +91,8 @@ const worker = async (): Promise<void> => {
   }
 };
 await Promise.all(Array.from({ length: Math.max(1, Math.min(2, availableParallelism())) }, worker));
-const sum = (pick: (result: FileResult) => number): number => results.reduce((total, result) => total + pick(result), 0);
+const sum = (pick: (result: FileResult) => number): number =>
+  results.reduce((total, result) => total + pick(result), 0);
 const failed = sum((result) => result.failed);
 const skipped = sum((result) => result.skipped);
 if (files.length === 0) console.log(`no test file matches ${wanted.join(' ')}`);

@@ -17,7 +17,7 @@ export interface Generation {
   readonly cache: object;
   /** The local branch's tip, which tells the server at a fetch what is here. */
   tip(branch: string): Promise<string | null>;
-  setTip(branch: string, id: string): Promise<void>;
+  setRef(ref: string, id: string): Promise<void>;
   packCount(): Promise<number>;
   /** Estimated from one of the 256 folders, as `git gc --auto` does. */
   looseCount(): Promise<number>;
@@ -50,8 +50,8 @@ export async function openGeneration(root: string, number: number, url: string):
       const found = await readRef(gitDir, `refs/heads/${branch}`);
       return found && 'id' in found ? found.id : null;
     },
-    async setTip(branch, id) {
-      const file = path.join(gitDir, 'refs', 'heads', branch);
+    async setRef(ref, id) {
+      const file = path.join(gitDir, ref);
       await mkdir(path.dirname(file), { recursive: true });
       await writeFile(`${file}.lock`, `${id}\n`);
       await rename(`${file}.lock`, file);

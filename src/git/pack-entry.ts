@@ -16,6 +16,8 @@ export interface PackEntry {
 const TYPES: Readonly<Record<number, string>> = { 1: 'commit', 2: 'tree', 3: 'blob', 4: 'tag' };
 const OFFSET_DELTA = 6;
 const ID_DELTA = 7;
+/** The smallest chunk that zlib accepts, in bytes. */
+const MIN_CHUNK = 64;
 
 /** Thrown for what is larger than {@link MAX_OBJECT_BYTES}; whoever knows the object's id makes a coded error of it. */
 export class TooLarge extends Error {}
@@ -50,7 +52,8 @@ export function parsePackEntry(bytes: Buffer, offset: number): PackEntry {
 /** Decompresses to exactly `size` bytes. */
 export function inflateExactly(data: Uint8Array, size: number): Uint8Array {
   if (size > MAX_OBJECT_BYTES) throw new TooLarge();
-  const content = inflateSync(data, { maxOutputLength: size + 1 });
+  // A chunk of the right size: zlib's own of 16 KiB would stay in memory with every small object.
+  const content = inflateSync(data, { maxOutputLength: size + 1, chunkSize: Math.max(size + 1, MIN_CHUNK) });
   if (content.length !== size) throw new Error(`${content.length} bytes where ${size} were announced`);
   return content;
 }

@@ -18,6 +18,8 @@ interface PlacedObject {
 /** Type numbers of pack entries: gitformat-pack(5). */
 const TYPE_NUMBER: Readonly<Record<ObjectType, number>> = { commit: 1, tree: 2, blob: 3 };
 const HEADER_BYTES = 12;
+/** So much larger than its content a compressed small object can be; for what needs more zlib takes another chunk. */
+const CHUNK_MARGIN = 64;
 
 /** Type and size of an entry: four bits of size in the first byte, seven in each further one, lowest first. */
 function entryHeader(type: ObjectType, size: number): Buffer {
@@ -52,7 +54,10 @@ export function encodePack(objects: readonly NewObject[]): EncodedPack {
   const placed: PlacedObject[] = [];
   let offset = HEADER_BYTES;
   for (const { id, type, content } of unique) {
-    const entry = Buffer.concat([entryHeader(type, content.length), deflateSync(content)]);
+    const entry = Buffer.concat([
+      entryHeader(type, content.length),
+      deflateSync(content, { chunkSize: content.length + CHUNK_MARGIN }),
+    ]);
     placed.push({ id, offset, crc: crc32(entry) });
     parts.push(entry);
     offset += entry.length;

@@ -156,8 +156,8 @@ function createPusher({ branch, http, url }: RemoteBranchOptions, clone: RemoteC
       return parsePushAnswer(answer, ref, capabilities.includes('side-band-64k'));
     },
     /** isomorphic-git's own push, which finds out itself what to send: slow, for servers that cannot take ours. */
-    async pushOtherwise({ from, to, objects, signal }: Move): Promise<PushAnswer> {
-      await clone.adopt(branch, to, objects);
+    async pushOtherwise({ to, objects, signal }: Move): Promise<PushAnswer> {
+      const staged = await clone.stage(to, objects);
       try {
         await git.push({
           fs,
@@ -166,12 +166,11 @@ function createPusher({ branch, http, url }: RemoteBranchOptions, clone: RemoteC
           cache: clone.cache(),
           url: clone.url,
           remote: 'origin',
-          ref,
+          ref: staged,
           remoteRef: ref,
         });
         return { kind: 'accepted' };
       } catch (error) {
-        await clone.adopt(branch, from ?? to, []);
         if (isCoded(error)) throw error;
         if (error instanceof Errors.PushRejectedError) return { kind: 'moved', reason: messageOf(error) };
         return judgeRefusal(messageOf(error), '');

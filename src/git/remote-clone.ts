@@ -44,6 +44,8 @@ export interface RemoteClone extends ObjectReader {
   advertise(signal: AbortSignal): Promise<Advertisement>;
   /** The tip of a branch with its objects here; asks for them only if they are not. Null: no such branch. */
   update(branch: string, advertised: Advertisement, signal: AbortSignal): Promise<string | null>;
+  /** Brings objects here without moving a branch; returns a local ref to `to`, good until the next call. */
+  stage(to: string, objects: readonly NewObject[]): Promise<string>;
   /** Takes over a push that the remote has accepted. */
   adopt(branch: string, to: string, objects: readonly NewObject[]): Promise<void>;
 }
@@ -51,6 +53,7 @@ export interface RemoteClone extends ObjectReader {
 const MAX_PACKS = 50;
 const MAX_LOOSE = 20_000;
 const MAX_FETCH_BYTES = 64 * 1024 * 1024;
+const STAGED_REF = 'refs/staged/push';
 const HISTORY_LIMIT = 50_000;
 
 /** Opens the copy below `gitdir`, or begins a new one. */
@@ -166,7 +169,7 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
       return tip;
     }
     const cloned = await bring(branch, tip, known, advertised, signal);
-    await current.setTip(branch, tip);
+    await current.setRef(`refs/heads/${branch}`, tip);
     seen.set(branch, tip);
     if (cloned) notice({ kind: 'cloned', branch, reason: cloned });
     // A copy without history cannot tell what became of the tip before.
@@ -192,19 +195,25 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
     }
   };
 
+  const store = async (objects: readonly NewObject[]): Promise<void> => {
+    const stored = await storeObjects(objects, { objectsDirectory: path.join(current.gitDir, 'objects'), sync: false });
+    looseCount += stored.loose;
+  };
+
   return {
     url,
     gitDir: () => current.gitDir,
     cache: () => current.cache,
     advertise: async (signal) => parseAdvertisement(await http.discover(options.url, 'git-upload-pack', signal), url),
     update,
+    async stage(to, objects) {
+      await store(objects);
+      await current.setRef(STAGED_REF, to);
+      return STAGED_REF;
+    },
     async adopt(branch, to, objects) {
-      const stored = await storeObjects(objects, {
-        objectsDirectory: path.join(current.gitDir, 'objects'),
-        sync: false,
-      });
-      looseCount += stored.loose;
-      await current.setTip(branch, to);
+      await store(objects);
+      await current.setRef(`refs/heads/${branch}`, to);
       seen.set(branch, to);
     },
     readCommit: (id) => read((reader) => reader.readCommit(id), id, true),

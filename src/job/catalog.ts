@@ -13,7 +13,7 @@ import {
   parseManifests,
   unreadable,
 } from './parse.ts';
-import { compareText, placeFindings, tidyProblems } from './problems.ts';
+import { placeFindings, tidyProblems } from './problems.ts';
 import type { Finding } from './explain.ts';
 import { formatPath } from './positions.ts';
 import { readYaml } from './yaml.ts';
@@ -76,7 +76,7 @@ async function readFiles(
 ): Promise<ReadonlyMap<string, CachedFile>> {
   const files = new Map<string, CachedFile>();
   let read = 0;
-  for (const file of [...snapshot.manifests].sort((a, b) => compareText(a.path, b.path))) {
+  for (const file of snapshot.manifests) {
     const cached = before.get(file.path);
     const wasManifest = knownFiles.has(file.path) || (cached !== undefined && heldManifests(cached));
     // A link keeps its blob id while what it points to changes.
@@ -153,8 +153,12 @@ async function assemble(
   const needed = needsFindings(neededBy(claims));
   for (const [name, claimants] of claims) {
     const [claim] = claimants;
-    const judged =
-      claimants.length > 1 ? duplicates(claimants) : await judge(snapshot, claim, needed.get(name) ?? [], inputs);
+    const findings = needed.get(name);
+    if (claim.desired && claimants.length === 1 && !findings) {
+      jobs.set(name, claim.desired); // nearly all of them: without a turn of the event loop for each
+      continue;
+    }
+    const judged = claimants.length > 1 ? duplicates(claimants) : await judge(snapshot, claim, findings ?? [], inputs);
     if ('problems' in judged) invalidJobs.set(name, judged);
     else jobs.set(name, judged);
   }
@@ -176,15 +180,14 @@ function neededBy(claims: ReadonlyMap<string, readonly Claim[]>): ReadonlyMap<st
 /** A document that has its name to itself: planned, unless something is wrong with it or with what it refers to. */
 async function judge(
   snapshot: Snapshot,
-  { file, source, document, desired }: Claim,
+  { file, source, document }: Claim,
   needed: readonly Finding[],
   inputs: InputReader,
 ): Promise<DesiredJob | InvalidJob> {
-  if (desired && needed.length === 0) return desired;
   const drawn = document.kind === 'job' && document.digest === null ? await inputs.read(document.job, file) : undefined;
   const findings = [...(drawn?.findings ?? []), ...needed];
   if (document.kind === 'job' && findings.length === 0)
-    return desiredJob(file, document, digestOf(document.job.spec, drawn?.inputs));
+    return desiredJob(file, document, document.digest ?? digestOf(document.job.spec, drawn?.inputs));
   const own = document.kind === 'invalidJob' ? document.problems : [];
   const others = findings.length > 0 ? await placed(snapshot, source, document.index, findings) : [];
   return { name: document.name, path: file, problems: tidyProblems([...own, ...others]) };

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Job, JobFile } from '../schemas/index.ts';
 import { canonicalJson } from './canonical.ts';
 
@@ -54,7 +54,7 @@ export function digestOfCovered(covered: CoveredSpec): string {
 
 /** SHA-256 in hexadecimal digits. */
 export function sha256(content: string | Uint8Array): string {
-  return createHash('sha256').update(content).digest('hex');
+  return hash('sha256', content, 'hex');
 }
 
 function defaultsOf(parameters: NonNullable<JobSpec['parameters']>): Readonly<Record<string, unknown>> {

@@ -42,7 +42,8 @@ function walk(spot: Spot): Finding[] {
   const types = typesOf(schema);
   if (types.length > 0 && !types.some((type) => isOfType(value, type))) {
     const definition = typeof schema['$ref'] === 'string' ? nameOf(schema['$ref']) : spot.definition;
-    return [finding(spot, wrongType(value, types, definition))];
+    const pattern = typeof schema['pattern'] === 'string' ? schema['pattern'] : undefined;
+    return [finding(spot, wrongType(value, types, definition, pattern))];
   }
   if (typeof schema['$ref'] === 'string') findings.push(...walk(followed(spot, schema['$ref'])));
   const scalar = scalarTrouble(spot);

@@ -6,7 +6,7 @@ import type { FieldPath } from './positions.ts';
 import { placeFindings } from './problems.ts';
 import { NOT_SUPPORTED, UNSUPPORTED_KINDS } from './support.ts';
 import { validateJob, validateRunnerSet } from './validate.ts';
-import { didYouMean, quote, shorten } from './words.ts';
+import { didYouMean, nearest, quote, shorten } from './words.ts';
 import { mentionsRunledger, readYaml, YAML_LIMITS, type YamlFile } from './yaml.ts';
 
 /** A job that another one needs, and where that is written. */
@@ -64,6 +64,9 @@ const NOTHING: ParsedFile = { documents: [], broken: null };
 
 export const API_VERSION = 'runledger.dev/v1';
 
+/** Kinds besides Job that belong to runledger. */
+const MANIFEST_KINDS = ['RunnerSet', 'Config'] as const;
+
 const LEDGER_KINDS: ReadonlySet<string> = new Set(['Outcome', 'JobStatus', 'Request', 'Plan', 'InvalidManifests']);
 
 /**
@@ -105,7 +108,7 @@ function parseDocument(path: string, yaml: YamlFile, document: Mapping, index: n
   const place: DocumentPlace = { index, position: yaml.position(index) };
   const fail = (findings: readonly Finding[]): ParsedDocument => {
     const problems = placeFindings(path, yaml, index, findings);
-    const name = document['kind'] === 'Job' ? nameOf(document) : undefined;
+    const name = isMeantAsJob(document) ? nameOf(document) : undefined;
     return name === undefined
       ? { kind: 'problem', ...place, problems }
       : { kind: 'invalidJob', ...place, name, problems, needs: neededJobs(document) };
@@ -149,6 +152,11 @@ function kindTrouble({ kind }: Mapping): Finding | undefined {
 function sizeTrouble(size: number): Finding | undefined {
   const message = `the document has ${size} keys and values; a manifest may have ${YAML_LIMITS.values}`;
   return size > YAML_LIMITS.values ? { path: [], place: 'value', message } : undefined;
+}
+
+/** A slip in the kind must not look as if the job had been removed, which would cancel its runs. */
+function isMeantAsJob({ kind }: Mapping): boolean {
+  return typeof kind !== 'string' || nearest(kind, ['Job', ...MANIFEST_KINDS]) === 'Job';
 }
 
 /** The name of a document that may be no valid Job otherwise. */

@@ -14,7 +14,9 @@ import { quote } from './words.ts';
  * the repository, since `from` counts from there.
  */
 export function ruleFindings(job: Job, manifestPath: string): readonly Finding[] {
-  return RULES.flatMap((rule) => Array.from(rule(job, manifestPath)));
+  const findings: Finding[] = [];
+  for (const rule of RULES) for (const finding of rule(job, manifestPath)) findings.push(finding);
+  return findings;
 }
 
 const labelsRule: Rule = function* ({ metadata }) {

@@ -72,12 +72,14 @@ interface Field {
 }
 
 function fieldsAt(value: unknown, pattern: readonly string[], path: FieldPath): readonly Field[] {
-  const [part, ...rest] = pattern;
+  const part = pattern[path.length];
   if (part === undefined) return [{ path, value }];
   if (typeof value !== 'object' || value === null) return [];
-  if (part !== '*')
-    return Object.hasOwn(value, part) ? fieldsAt((value as Record<string, unknown>)[part], rest, [...path, part]) : [];
+  if (part !== '*') {
+    const child = Object.hasOwn(value, part) ? (value as Record<string, unknown>)[part] : undefined;
+    return child === undefined ? [] : fieldsAt(child, pattern, [...path, part]);
+  }
   return Object.entries(value).flatMap(([key, child]) =>
-    fieldsAt(child, rest, [...path, Array.isArray(value) ? Number(key) : key]),
+    fieldsAt(child, pattern, [...path, Array.isArray(value) ? Number(key) : key]),
   );
 }

@@ -1,6 +1,6 @@
 import { type Job, type RunnerSet, type SchemaName, type Validators, validators as shared } from '../schemas/index.ts';
 import { explain, type Finding } from './explain.ts';
-import type { FieldPath } from './positions.ts';
+import { type FieldPath, formatPath } from './positions.ts';
 import { ruleFindings } from './rules.ts';
 import { unsupportedFields } from './support.ts';
 
@@ -16,7 +16,9 @@ export type Validated<Manifest> =
 export function validateJob(document: unknown, manifestPath: string, validators: Validators = shared): Validated<Job> {
   const findings = schemaFindings('job', document, validators);
   const sound = findings.length === 0 ? (document as Job) : withoutFields(document, findings, validators);
-  const unsupported = unsupportedFields(document);
+  const refused = new Set(findings.map(({ path }) => formatPath(path)));
+  // A value that is no value of the field at all is not one that this version can't do yet.
+  const unsupported = unsupportedFields(document).filter(({ path }) => !refused.has(formatPath(path)));
   const all = [...findings, ...unsupported, ...(sound ? ruleFindings(sound, manifestPath) : [])];
   return all.length > 0 ? { findings: all } : { manifest: document as Job };
 }
@@ -46,11 +48,25 @@ function pointerPart(text: string): string | number {
   return /^\d+$/.test(text) ? Number(text) : text.replaceAll('~1', '/').replaceAll('~0', '~');
 }
 
-/** The document without the fields that the schema refuses; undefined when what is left is no Job either. */
+/**
+ * The document without what the schema refuses, so that the rules can look at the rest: without the fields themselves or, where
+ * that leaves no Job either, without the fields of the spec that hold them. Undefined when there is no Job within it.
+ */
 function withoutFields(document: unknown, findings: readonly Finding[], validators: Validators): Job | undefined {
-  const rest: unknown = structuredClone(document);
-  for (const { path } of findings) removeField(rest, path);
-  return validators.job(rest) ? rest : undefined;
+  for (const depth of [Number.POSITIVE_INFINITY, 2]) {
+    const rest: unknown = structuredClone(document);
+    for (const { path } of findings) removeField(rest, path.slice(0, depth));
+    complete(rest);
+    if (validators.job(rest)) return rest;
+  }
+  return undefined;
+}
+
+/** Puts something into the place of what no Job can be without. */
+function complete(root: unknown): void {
+  const { metadata, spec } = root as { metadata?: Record<string, unknown>; spec?: Record<string, unknown> };
+  if (typeof metadata === 'object' && metadata !== null) metadata['name'] ??= 'unnamed';
+  if (typeof spec === 'object' && spec !== null && spec['steps'] === undefined) spec['run'] ??= 'true';
 }
 
 function removeField(root: unknown, path: FieldPath): void {

@@ -41,29 +41,44 @@ const TYPE_WORDS: Readonly<Record<JsonType, string>> = {
 
 const typeWord = (type: string): string => TYPE_WORDS[type as JsonType] ?? type;
 
-/** Says what a value is, what it should be, and how to write it where that can be told. */
-export function wrongType(value: unknown, expected: readonly string[], definition: string | undefined): string {
+/**
+ * Says what a value is, what it should be, and how to write it where that can be told. `definition` names what the schema
+ * expects (`duration`); `pattern` is what a string has to look like there.
+ */
+export function wrongType(value: unknown, expected: readonly string[], definition?: string, pattern?: string): string {
   const actual = jsonType(value);
   const wanted = definition === 'duration' ? 'a duration' : listOf(expected.map(typeWord), 'or');
   if (actual === 'null') return `is empty; write ${wanted}`;
   if (actual === 'array' || actual === 'object') return `is ${typeWord(actual)}; write ${wanted}`;
   const is = actual === 'boolean' ? 'a boolean' : actual === 'integer' ? 'a number' : typeWord(actual);
-  const fix = rewritten(value, expected, definition);
-  return `${quote(value)} is ${is}, not ${wanted}${fix === undefined ? '' : `; write ${fix}`}`;
+  const fix =
+    definition === 'duration' ? { text: suggestDuration(value), as: wanted } : rewritten(value, expected, pattern);
+  return `${quote(value)} is ${is}, not ${fix?.as ?? wanted}${fix?.text === undefined ? '' : `; write ${fix.text}`}`;
 }
 
-function rewritten(value: unknown, expected: readonly string[], definition: string | undefined): string | undefined {
-  if (definition === 'duration') return suggestDuration(value);
+interface Fix {
+  readonly text: string | undefined;
+  /** What it then is, in words. */
+  readonly as: string;
+}
+
+/** The same value as another type. */
+function rewritten(value: unknown, expected: readonly string[], pattern: string | undefined): Fix | undefined {
   if (typeof value !== 'string') {
-    if (expected.includes('string')) return JSON.stringify(String(value));
-    return expected.includes('array') ? `[${String(value)}]` : undefined;
+    // YAML takes the leading zeros of a number away; file modes have one.
+    const texts = [String(value), `0${String(value)}`];
+    const text = texts.find((candidate) => pattern === undefined || new RegExp(pattern, 'u').test(candidate));
+    if (expected.includes('string')) return { text: text && JSON.stringify(text), as: typeWord('string') };
+    return expected.includes('array') ? { text: `[${String(value)}]`, as: typeWord('array') } : undefined;
   }
   if (expected.includes('boolean')) {
-    if (/^(yes|on|true|y)$/i.test(value)) return 'true';
-    if (/^(no|off|false|n)$/i.test(value)) return 'false';
+    if (/^(yes|on|true|y)$/i.test(value)) return { text: 'true', as: typeWord('boolean') };
+    if (/^(no|off|false|n)$/i.test(value)) return { text: 'false', as: typeWord('boolean') };
   }
-  if (expected.includes('integer') && /^\d{1,15}$/.test(value)) return String(Number(value));
-  if (expected.includes('array') && value.length <= VALUE_LIMIT) return JSON.stringify([value]);
+  if (expected.includes('integer') && /^\d{1,15}$/.test(value))
+    return { text: String(Number(value)), as: typeWord('integer') };
+  if (expected.includes('array') && value.length <= VALUE_LIMIT)
+    return { text: JSON.stringify([value]), as: typeWord('array') };
   return undefined;
 }
 

@@ -56,7 +56,8 @@ function createTail(capacity: number, dropped: (bytes: number) => void) {
   return {
     read,
     push(line: Buffer): void {
-      while (used > 0 && used + line.length > capacity) dropOldest();
+      const fits = (): boolean => used === 0 || used + line.length <= capacity;
+      while (!fits()) dropOldest();
       if (line.length > capacity) return dropped(line.length);
       if (used + line.length > ring.length) grow(used + line.length);
       const at = (start + used) % ring.length;

@@ -105,7 +105,10 @@ export function createDirectiveParser(effects: DirectiveEffects): DirectiveParse
     else open.lines.push(text);
   };
   const addMask = (text: string, tooLong: boolean): void => {
-    const value = text.slice(ADD_MASK.length).replace(/^(?:::|\s)/, '').trim();
+    const value = text
+      .slice(ADD_MASK.length)
+      .replace(/^(?:::|\s)/, '')
+      .trim();
     if (tooLong) effects.warn('a mask is larger than 32 KiB and does not mask anything; split it up');
     else effects.mask(value);
   };

@@ -30,10 +30,7 @@ function urlForms(value: string): string[] {
 
 function jsonForms(value: string): string[] {
   const form = JSON.stringify(value).slice(1, -1);
-  const ascii = form.replace(
-    /[\u007f-\uffff]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  const ascii = form.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
   return [form, ascii, form.replaceAll('/', '\\/')];
 }
 
@@ -56,13 +53,13 @@ function base64Forms(value: string): string[] {
 function wrappedBase64(value: string): string[] {
   const alone = Buffer.from(value).toString('base64');
   return WRAPS.filter((columns) => alone.length > columns).flatMap((columns) => {
-    const lines = alone.match(new RegExp(`.{1,${columns}}`, 'g')) ?? [];
-    return [lines.join('\n'), ...lines];
+    const lines: string[] = alone.match(new RegExp(`.{1,${columns}}`, 'g')) ?? [];
+    return lines.concat(lines.join('\n'));
   });
 }
 
 /** Whether a value is long enough to be redacted. */
-export const isRedactable = (value: string): boolean => [...value.trim()].length >= SHORTEST_SECRET;
+export const isRedactable = (value: string): boolean => Array.from(value.trim()).length >= SHORTEST_SECRET;
 
 /**
  * Every form in which a secret value is looked for: as it is, each line of a value of several lines, and each of these

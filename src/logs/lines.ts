@@ -73,7 +73,7 @@ export function createLineReader({ maxLine, onPiece }: LineReaderOptions): LineR
   };
   const appendRun = (chunk: Buffer, from: number, to: number): void => {
     if (returned) takeBack();
-    for (let at = from; at < to; ) {
+    for (let at = from; at < to;) {
       if (used === line.length) emit(false);
       const copied = chunk.copy(line, used, at, Math.min(to, at + line.length - used));
       used += copied;
@@ -111,7 +111,7 @@ export function createLineReader({ maxLine, onPiece }: LineReaderOptions): LineR
     return true;
   };
   const special = (byte: number): void => {
-    switch (byteClass[byte]) {
+    switch (byteClass[byte]!) {
       case BYTE.newline:
         return newline();
       case BYTE.carriageReturn:
@@ -134,7 +134,7 @@ export function createLineReader({ maxLine, onPiece }: LineReaderOptions): LineR
     push(input) {
       const chunk = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
       const { length } = chunk;
-      for (let at = 0; at < length; ) {
+      for (let at = 0; at < length;) {
         const byte = chunk[at]!;
         if (inEscape && escapeByte(byte)) at += 1;
         else if (characterUsed > 0 && characterByte(byte)) at += 1;

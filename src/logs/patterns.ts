@@ -47,7 +47,7 @@ export function compilePatterns(unordered: readonly Buffer[]): Patterns {
   return {
     scan(bytes, found) {
       if (longest === 0) return;
-      for (let at = 0; at + WINDOW <= bytes.length; ) {
+      for (let at = 0; at + WINDOW <= bytes.length;) {
         const block = pair(bytes, at + WINDOW - 2);
         const shift = shifts[block]!;
         if (shift === 0) {

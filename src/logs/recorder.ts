@@ -77,6 +77,15 @@ function createNotes<T>(keyOf: (note: T) => string, overflow: (left: number) => 
   };
 }
 
+function redactRemark({ level, message, file, line }: Remark, redact: (text: string) => string): Remark {
+  return {
+    level,
+    message: redact(message),
+    ...(file === undefined ? {} : { file: redact(file) }),
+    ...(line === undefined ? {} : { line }),
+  };
+}
+
 /** The time of a line and the bytes it begins with: made anew only when the clock has moved on. */
 function createStamp(now: () => Date, rest: string): () => { readonly at: string; readonly prefix: Buffer } {
   let last = Number.NaN;
@@ -106,7 +115,7 @@ export function createRecorder({ secrets, limits, now, onLine }: RecorderOptions
     (text) => text,
     (left) => `${left} more warnings were left out`,
   );
-  const variables = createVariables(warnings.add);
+  const variables = createVariables((warning) => warnings.add(warning));
   const channels = new Map<string, Channel>();
   const addSecret = (secret: SecretValue): void => {
     const refused = redactor.add(secret);
@@ -156,7 +165,7 @@ export function createRecorder({ secrets, limits, now, onLine }: RecorderOptions
       redaction: redactor.open(builder),
       directives: createDirectiveParser({
         variables,
-        remark: remarks.add,
+        remark: (remark) => remarks.add(remark),
         warn: (warning) => warnings.add(`step ${step}: ${warning}`),
         mask(value) {
           search(channel); // a mask holds from its line on
@@ -190,21 +199,17 @@ export function createRecorder({ secrets, limits, now, onLine }: RecorderOptions
       search(channel);
     },
     flush,
-    redact: redactor.redact,
-    warn: warnings.add,
+    redact: (text) => redactor.redact(text),
+    warn: (warning) => warnings.add(warning),
     end() {
       flush();
-      const { redact } = redactor;
+      const redact = (text: string): string => redactor.redact(text);
       const notes = [...warnings.list(), ...warnings.overflow(), ...remarks.overflow()];
       return {
         log: log.content(),
         complete: log.complete(),
         vars: Object.fromEntries(Array.from(variables.values, ([key, value]) => [redact(key), redact(value)])),
-        annotations: remarks.list().map(({ file, message, ...remark }) => ({
-          ...remark,
-          message: redact(message),
-          ...(file === undefined ? {} : { file: redact(file) }),
-        })),
+        annotations: remarks.list().map((remark) => redactRemark(remark, redact)),
         warnings: notes.map(redact),
       };
     },

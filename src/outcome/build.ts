@@ -106,7 +106,13 @@ export function buildOutcome(
 ): Outcome {
   const names = [...new Set(attempts.map(({ task }) => task))];
   const tasks = (names.length === 0 ? [DEFAULT_TASK] : names).map((name) =>
-    buildTask(record, name, attempts.filter(({ task }) => task === name), finished, logPath),
+    buildTask(
+      record,
+      name,
+      attempts.filter(({ task }) => task === name),
+      finished,
+      logPath,
+    ),
   );
   const judgements = tasks.map(({ judgement }) => judgement);
   const deciding = tasks[decidingTask(judgements)];
@@ -118,7 +124,11 @@ export function buildOutcome(
   );
   const warnings = outputs.flatMap(({ output }) => output.warnings);
   const begun = attempts.flatMap((attempt) => attempt.started ?? []).sort()[0] ?? null;
-  const ended = attempts.map((attempt) => attempt.finished ?? finished).sort().at(-1) ?? finished;
+  const ended =
+    attempts
+      .map((attempt) => attempt.finished ?? finished)
+      .sort()
+      .at(-1) ?? finished;
   return {
     apiVersion: 'runledger.dev/v1',
     kind: 'Outcome',
@@ -147,9 +157,7 @@ export function logsOf(
   logPath: LogPath,
 ): ReadonlyMap<string, Uint8Array> {
   const logs = attempts.flatMap((attempt): [string, Uint8Array][] =>
-    attempt.output === null || attempt.started === null
-      ? []
-      : [[pathOf(record, attempt, logPath), attempt.output.log]],
+    attempt.output === null || attempt.started === null ? [] : [[pathOf(record, attempt, logPath), attempt.output.log]],
   );
   return new Map(logs);
 }

@@ -34,7 +34,13 @@ function judgeExit(step: string, exitCode: number, { warning, skipped }: ExitCod
   const seen = { exitCode, step };
   const ended = `${named(step)} ended with exit code ${exitCode}`;
   if (exitCode === 0)
-    return { result: 'succeeded', reason: 'Completed', message: 'all steps ended with exit code 0', exitCode, step: null };
+    return {
+      result: 'succeeded',
+      reason: 'Completed',
+      message: 'all steps ended with exit code 0',
+      exitCode,
+      step: null,
+    };
   if (warning.includes(exitCode))
     return { result: 'warning', reason: 'ExitCode', message: `${ended}, which means warning`, ...seen };
   if (skipped.includes(exitCode))

@@ -99,7 +99,7 @@ function desiredAction(desired: DesiredJob, input: PlanInput, actual: Actual): A
   const { name: job, path } = desired;
   const refused = input.refuses(desired);
   const active = actual.live.find((run) => run.phase !== 'ended' || !run.mine);
-  const request = input.requests.find((candidate) => candidate.job === job && !isLive(candidate, actual));
+  const request = input.requests.find((candidate) => candidate.job === job && !isServed(candidate, actual));
   if (active) return activeAction(desired, active, actual);
   if (refused.length > 0 && (request || isDue(desired, input, actual))) {
     const message = `refused: this runner can't do ${refused.join(', ')}; use --runner kubernetes`;
@@ -115,8 +115,14 @@ function desiredAction(desired: DesiredJob, input: PlanInput, actual: Actual): A
   return isDue(desired, input, actual) ? commitAction(desired, input, actual) : unchangedAction(desired, input, actual);
 }
 
-const isLive = (request: RunRequest, { live }: Actual): boolean =>
-  live.some(({ record }) => record.trigger.kind === 'request' && record.trigger.id === request.id);
+/** A request makes one run, ever: not again while its run is live, nor once it is in the ledger. */
+function isServed({ id }: RunRequest, { live, status }: Actual): boolean {
+  const triggers = [
+    ...live.map(({ record }) => record.trigger),
+    ...(status?.lastRuns ?? []).map(({ trigger }) => trigger),
+  ];
+  return triggers.some((trigger) => trigger.kind === 'request' && trigger.id === id);
+}
 
 /** Whether the `commit` trigger wants a run: `on` absent or `commit` not false, and another digest than last time. */
 function isDue(desired: DesiredJob, { triggers }: PlanInput, actual: Actual): boolean {

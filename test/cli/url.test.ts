@@ -39,7 +39,10 @@ const test = suite<World>('from a commit to its outcome, over http');
 
 test.before.each(async (context) => {
   const { path: directory, remove } = await temporaryDirectory();
-  const server = await startGitServer({ root: path.join(directory, 'server'), auth: [basicAuth('bot', 's3cret-token')] });
+  const server = await startGitServer({
+    root: path.join(directory, 'server'),
+    auth: [basicAuth('bot', 's3cret-token')],
+  });
   Object.assign(context, { directory, remove, server, jobs: await server.createRepository('jobs.git') });
 });
 
@@ -54,7 +57,10 @@ const reconcile = ({ directory, jobs }: World, ...args: string[]): Promise<CliRe
   cli(['reconcile', jobs.url, '--runner', 'process', ...args], { cwd: directory, env: ENV });
 
 /** The ledger as somebody else clones it with the real git. */
-async function ledgerOf({ directory, jobs }: World): Promise<{ folder: string; read: <T>(file: string) => Promise<T> }> {
+async function ledgerOf({
+  directory,
+  jobs,
+}: World): Promise<{ folder: string; read: <T>(file: string) => Promise<T> }> {
   const folder = path.join(directory, `clone-${Math.random().toString(36).slice(2)}`);
   await git(directory, 'clone', '--quiet', '--branch', 'runledger/status', jobs.directory, folder);
   return { folder, read: async <T>(file: string) => load(await git(folder, 'show', `HEAD:${file}`)) as T };
@@ -86,7 +92,10 @@ test('three jobs go in, outcomes with their exit codes and the invalid one with 
   const status = await ledger.read<JobStatus>(`jobs/${bucketOf('broken')}/broken/status.yaml`);
   assert.is(status.phase, 'Invalid');
   const [problem] = status.problems ?? [];
-  assert.equal([problem?.file, problem?.line, problem?.column, problem?.field], ['jobs/broken.yaml', 8, 20, 'spec.timeouts.run']);
+  assert.equal(
+    [problem?.file, problem?.line, problem?.column, problem?.field],
+    ['jobs/broken.yaml', 8, 20, 'spec.timeouts.run'],
+  );
   assert.match(result.stdout, /jobs\/broken\.yaml:8:20: spec\.timeouts\.run: "5 minutes" is not a duration; write 5m/);
 
   const log = await git(ledger.folder, 'log', '--format=%B');
@@ -114,7 +123,10 @@ test('a second pass makes no commit; after a change of one job there is exactly 
   assert.is(await world.jobs.git('rev-parse', 'runledger/status'), before, 'a dry run changes nothing');
   assert.is((await reconcile(world)).code, 0);
   const files = (await world.jobs.git('ls-tree', '-r', '--name-only', 'runledger/status')).split('\n');
-  assert.equal(files.filter((file) => /\/\d+\.yaml$/.test(file)).sort(), [outcomeFile('a', 1), outcomeFile('a', 2), outcomeFile('b', 1)].sort());
+  assert.equal(
+    files.filter((file) => /\/\d+\.yaml$/.test(file)).sort(),
+    [outcomeFile('a', 1), outcomeFile('a', 2), outcomeFile('b', 1)].sort(),
+  );
 });
 
 test('a removed job keeps its history, and its file back again runs under the next number only if it changed', async (world) => {
@@ -133,7 +145,9 @@ test('a URL names its runner, and errors name no credential', async (world) => {
   const without = await cli(['reconcile', world.jobs.url], { cwd: world.directory, env: ENV });
   assert.is(without.code, 2);
   assert.match(without.stderr, /a URL needs a runner named/);
-  const ssh = await cli(['reconcile', 'git@example.com:acme/jobs.git', '--runner', 'process'], { cwd: world.directory });
+  const ssh = await cli(['reconcile', 'git@example.com:acme/jobs.git', '--runner', 'process'], {
+    cwd: world.directory,
+  });
   assert.is(ssh.code, 2);
   assert.match(ssh.stderr, /this version has http\(s\) only/);
   await world.jobs.commit({ 'a.yaml': manifest('a', 'echo one') });

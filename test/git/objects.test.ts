@@ -63,7 +63,7 @@ test('a tree with a name that is no UTF-8 is the same after reading and writing 
   const content = Buffer.concat([Buffer.from('100664 '), name, Buffer.of(0), Buffer.alloc(20, 7)]);
   const entries = parseTree(content);
   assert.is(entries[0]?.mode, '100644', 'an old mode is read as the one that is meant');
-  const again = newTree(entries.map((entry) => ({ ...entry })));
+  const again = newTree([{ ...entries[0]! }]);
   assert.ok(Buffer.from(again.content).includes(name));
 });
 

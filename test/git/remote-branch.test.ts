@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { randomBytes } from 'node:crypto';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CodedError, isCoded } from '../../src/errors.ts';
 import { createGitHttp } from '../../src/git/http.ts';
@@ -9,7 +9,7 @@ import type { Branch } from '../../src/git/port.ts';
 import { openRemoteBranch, type RemoteBranchOptions } from '../../src/git/remote-branch.ts';
 import type { RemoteNotice } from '../../src/git/remote-clone.ts';
 import { commitOf } from '../support/commits.ts';
-import { startGitServer, type Repository } from '../support/git-server.ts';
+import { basicAuth, startGitServer, type Repository } from '../support/git-server.ts';
 import { git, temporaryDirectory } from '../support/git.ts';
 
 const test = suite('remote branch');
@@ -326,6 +326,20 @@ test('a server that cannot take our pack gets a push of isomorphic-git', async (
   end();
   assert.is(show(error), 'terminal PushRejected');
   assert.is(await branch.refresh(signal), two.id);
+});
+
+test('credentials of the URL are used, and never written to the disk', async () => {
+  const repository = await newRepository();
+  const tip = await repository.commit({ 'a.txt': '1' });
+  const gitdir = newDirectory();
+  server.forgetRequests();
+  const branch = await open(repository, 'main', { gitdir, url: repository.url.replace('://', '://ann:hunter2@') });
+  assert.is(await branch.refresh(signal), tip);
+  assert.ok(server.requests.every(({ authorization }) => authorization === basicAuth('ann', 'hunter2')));
+  for (const entry of await readdir(gitdir, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile())
+      assert.not.ok((await readFile(path.join(entry.parentPath, entry.name))).includes('hunter2'), entry.name);
+  }
 });
 
 test('one operation at a time, and a cancelled one does not hold up the next', async () => {

@@ -231,7 +231,13 @@ recorder('gives the same result however the output is cut', () => {
       for (const size of sizes) chunks.push(bytes.subarray(at, (at += size)));
       chunks.push(bytes.subarray(at));
       const whole = record([['s', 'stdout', bytes]], world);
-      assert.equal(record(chunks.map((chunk): Write => ['s', 'stdout', chunk]), world), whole);
+      assert.equal(
+        record(
+          chunks.map((chunk): Write => ['s', 'stdout', chunk]),
+          world,
+        ),
+        whole,
+      );
       for (const kept of [whole.log, whole.texts.join('\n'), JSON.stringify(whole.vars)])
         assert.not.match(kept.replaceAll('\x1b[31m', ''), /hunter22|line one\nline two/);
     }),

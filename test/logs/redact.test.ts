@@ -108,8 +108,8 @@ redactor('keeps offsets of what passes', () => {
 });
 
 const value = fc
-  .string({ minLength: 6, maxLength: 40, unit: fc.constantFrom(...'abcAB01+/=%\\" \nä😀-~.') })
-  .filter((text) => text.trim().length >= 6 && [...text.trim()].length >= 6);
+  .string({ minLength: 6, maxLength: 40, unit: fc.constantFrom(...Array.from('abcAB01+/=%\\" \nä😀-~.')) })
+  .filter((text) => Array.from(text.trim()).length >= 6);
 
 redactor('lets no secret survive in any form, however it is cut', () => {
   const forms = (text: string): string[] => [
@@ -120,11 +120,16 @@ redactor('lets no secret survive in any form, however it is cut', () => {
     Buffer.from(text).toString('base64url'),
   ];
   fc.assert(
-    fc.property(fc.array(value, { minLength: 1, maxLength: 4 }), fc.string(), fc.array(fc.nat(20)), (values, noise, sizes) => {
-      const all = values.flatMap(forms);
-      const out = streamed(all.join(noise), values, sizes);
-      for (const form of all) assert.not.ok(out.includes(form), JSON.stringify([form, out]));
-    }),
+    fc.property(
+      fc.array(value, { minLength: 1, maxLength: 4 }),
+      fc.string(),
+      fc.array(fc.nat(20)),
+      (values, noise, sizes) => {
+        const all = values.flatMap(forms);
+        const out = streamed(all.join(noise), values, sizes);
+        for (const form of all) assert.not.ok(out.includes(form), JSON.stringify([form, out]));
+      },
+    ),
     { numRuns: 300 },
   );
 });

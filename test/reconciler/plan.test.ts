@@ -11,7 +11,12 @@ const REVISION = 'a'.repeat(40);
 const digest = (letter: string): string => `v1:${letter.repeat(64)}`;
 
 function job(name: string, letter: string, spec: Partial<Job['spec']> = {}): DesiredJob {
-  const manifest: Job = { apiVersion: 'runledger.dev/v1', kind: 'Job', metadata: { name }, spec: { image: 'alpine', run: 'true', ...spec } };
+  const manifest: Job = {
+    apiVersion: 'runledger.dev/v1',
+    kind: 'Job',
+    metadata: { name },
+    spec: { image: 'alpine', run: 'true', ...spec },
+  };
   return { name, manifest, path: `jobs/${name}.yaml`, position: { line: 1, column: 1 }, digest: digest(letter) };
 }
 
@@ -63,7 +68,11 @@ interface World {
 }
 
 function world({ jobs = [], catalog, statuses = [], live: runs = [], rest }: World): PlanInput {
-  const view = { head: REVISION, statuses: new Map(statuses.map((each) => [each.job, each])), invalid: [] } as unknown as LedgerView;
+  const view = {
+    head: REVISION,
+    statuses: new Map(statuses.map((each) => [each.job, each])),
+    invalid: [],
+  } as unknown as LedgerView;
   return {
     catalog: {
       revision: REVISION,
@@ -85,7 +94,10 @@ function world({ jobs = [], catalog, statuses = [], live: runs = [], rest }: Wor
 }
 
 const lines = (input: PlanInput): readonly string[] =>
-  plan(input).map(({ job: name, action, run, reason, message }) => `${name} ${action}${run === undefined ? '' : ` ${run}`} ${reason} | ${message}`);
+  plan(input).map(
+    ({ job: name, action, run, reason, message }) =>
+      `${name} ${action}${run === undefined ? '' : ` ${run}`} ${reason} | ${message}`,
+  );
 
 const problem = { file: 'jobs/b.yaml', line: 3, column: 5, field: 'spec.image', message: 'is missing' };
 
@@ -116,9 +128,10 @@ test('going back to an older spec runs again, since only the last commit run cou
 
 test('a live commit run counts as the last one, so that its digest starts nothing while it is not recorded yet', () => {
   const desired = job('a', 'b');
-  assert.equal(lines(world({ jobs: [desired], statuses: [status('a', 3, 'a')], live: [live(desired, 3, 'running')] })), [
-    'a wait 3 AlreadyRunning | nothing: run 3 is running',
-  ]);
+  assert.equal(
+    lines(world({ jobs: [desired], statuses: [status('a', 3, 'a')], live: [live(desired, 3, 'running')] })),
+    ['a wait 3 AlreadyRunning | nothing: run 3 is running'],
+  );
   assert.equal(lines(world({ jobs: [desired], statuses: [status('a', 3, 'a')], live: [live(desired, 3, 'ended')] })), [
     'a record 3 Ended | records: run 3 has ended',
     'a none 3 Unchanged | nothing: unchanged since run 3',
@@ -148,11 +161,41 @@ test('suspended, refused and request-only jobs say so; a request runs a suspende
   const suspended = job('a', 'a', { suspend: true });
   assert.equal(lines(world({ jobs: [suspended] })), ['a suspended Suspended | suspended: spec.suspend is true']);
   const request = { job: 'a', id: 'r1', params: {}, args: [] };
-  assert.equal(lines(world({ jobs: [suspended], rest: { requests: [request], triggers: false } })), ['a run 1 Requested | runs: requested']);
+  assert.equal(lines(world({ jobs: [suspended], rest: { requests: [request], triggers: false } })), [
+    'a run 1 Requested | runs: requested',
+  ]);
   assert.equal(lines(world({ jobs: [job('a', 'a')], rest: { refuses: () => ['spec.services'] } })), [
     "a invalid Refused | refused: this runner can't do spec.services; use --runner kubernetes",
   ]);
-  assert.equal(lines(world({ jobs: [job('a', 'a', { on: { commit: false } })] })), ['a none NotTriggered | nothing: runs on request only']);
+  assert.equal(lines(world({ jobs: [job('a', 'a', { on: { commit: false } })] })), [
+    'a none NotTriggered | nothing: runs on request only',
+  ]);
+});
+
+test('a request makes one run, ever', () => {
+  const desired = job('a', 'a');
+  const trigger = { kind: 'request', id: 'r1' } as const;
+  const rest = { requests: [{ job: 'a', id: 'r1', params: {}, args: [] }], triggers: false };
+  const before = live(desired, 1, 'ended');
+  const ended = { ...before, record: { ...before.record, trigger } };
+  assert.equal(
+    plan(world({ jobs: [desired], live: [ended], rest })).map(({ action }) => action),
+    ['record', 'none'],
+  );
+  const run = {
+    run: 1,
+    result: 'succeeded',
+    reason: 'Completed',
+    exitCode: 0,
+    trigger,
+    revision: REVISION,
+    finished: '2026-01-01T00:00:00Z',
+  } as const;
+  const recorded = status('a', 2, 'a', { lastRuns: [run] });
+  assert.equal(
+    plan(world({ jobs: [desired], statuses: [recorded], rest })).map(({ action }) => action),
+    ['none'],
+  );
 });
 
 test('invalid manifests are listed with their first problem and start nothing, whatever the ledger says', () => {
@@ -163,7 +206,11 @@ test('invalid manifests are listed with their first problem and start nothing, w
 
 test('a job of a file that does not parse now is invalid and its run goes on; one of a file that is gone is removed', () => {
   const brokenFiles = new Map([['jobs/b.yaml', [problem]]]);
-  const broken = world({ catalog: { brokenFiles }, statuses: [status('b', 2, 'x')], live: [live(job('b', 'x'), 2, 'running')] });
+  const broken = world({
+    catalog: { brokenFiles },
+    statuses: [status('b', 2, 'x')],
+    live: [live(job('b', 'x'), 2, 'running')],
+  });
   assert.equal(lines(broken), ['b invalid Invalid | invalid: jobs/b.yaml:3:5: spec.image: is missing']);
   assert.equal(lines(world({ statuses: [status('b', 2, 'x')] })), [
     'b removed Removed | removed: no longer in jobs/b.yaml; its history stays',
@@ -173,7 +220,9 @@ test('a job of a file that does not parse now is invalid and its run goes on; on
 });
 
 test('a removed job is told once; one that comes back keeps its numbers', () => {
-  const conditions = [{ type: 'Ready', status: 'False', reason: 'Removed', message: 'gone', lastTransitionTime: '2026-01-01T00:00:00Z' }] as const;
+  const conditions = [
+    { type: 'Ready', status: 'False', reason: 'Removed', message: 'gone', lastTransitionTime: '2026-01-01T00:00:00Z' },
+  ] as const;
   const removed = status('b', 4, 'b', { conditions: [...conditions] });
   assert.equal(lines(world({ statuses: [removed] })), []);
   assert.equal(lines(world({ jobs: [job('b', 'c')], statuses: [removed] })), ['b run 4 Changed | runs: spec changed']);
@@ -182,15 +231,26 @@ test('a removed job is told once; one that comes back keeps its numbers', () => 
 test('planning what the plan produced gives nothing to run', () => {
   const jobs = ['a', 'b', 'c'].map((name) => job(name, name));
   const first = plan(world({ jobs }));
-  const runs = first.map((action) => live(jobs.find(({ name }) => name === action.job) ?? job('x', 'x'), action.run ?? 0, 'running'));
-  assert.equal(plan(world({ jobs, live: runs })).filter(({ action }) => action === 'run'), []);
+  const runs = first.map((action) =>
+    live(jobs.find(({ name }) => name === action.job) ?? job('x', 'x'), action.run ?? 0, 'running'),
+  );
+  assert.equal(
+    plan(world({ jobs, live: runs })).filter(({ action }) => action === 'run'),
+    [],
+  );
   const statuses = first.map((action) => status(action.job, (action.run ?? 0) + 1, action.job));
-  assert.equal(plan(world({ jobs, statuses })).map(({ action }) => action), ['none', 'none', 'none']);
+  assert.equal(
+    plan(world({ jobs, statuses })).map(({ action }) => action),
+    ['none', 'none', 'none'],
+  );
 });
 
 test('a plan limited to some jobs names only those', () => {
   const input = world({ jobs: [job('a', 'a'), job('b', 'b')] });
-  assert.equal(plan(input, ['b']).map((action) => action.job), ['b']);
+  assert.equal(
+    plan(input, ['b']).map((action) => action.job),
+    ['b'],
+  );
 });
 
 test.run();

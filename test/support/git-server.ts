@@ -153,7 +153,10 @@ function answerFaulty(fault: Fault, request: IncomingMessage, response: ServerRe
         response.end(`${line(`\u0001${report}`)}0000`);
       });
       return true;
-    default:
+    case 'drop':
+    case 'truncate':
+    case 'lostAnswer':
+    case 'slow':
       return false;
   }
 }

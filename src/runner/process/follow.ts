@@ -37,7 +37,13 @@ function createLines() {
  * beginning on, as they come. Ends when the run has ended or was released, when its process has died, or with the
  * signal; there is nothing to follow of a run that is not claimed.
  */
-export async function* followRun({ stateDir, key, hostname, signal, pollMs = POLL_MS }: FollowOptions): AsyncGenerator<string> {
+export async function* followRun({
+  stateDir,
+  key,
+  hostname,
+  signal,
+  pollMs = POLL_MS,
+}: FollowOptions): AsyncGenerator<string> {
   const store = createRunStore(statePaths(stateDir), undefined);
   const paths = store.paths(key);
   const processes = createProcesses(hostname);

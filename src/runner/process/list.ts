@@ -71,7 +71,9 @@ export function createLister({ store, me, processes, now, observe, isActive, unw
     const finished = await store.readEnding(paths);
     if (finished) return ended(claim, mine, finished);
     if (active) return unfinished(claim, true, await store.readState(paths));
-    return mine ? ended(claim, mine, await conclude(name, paths, claim)) : unfinished(claim, false, await store.readState(paths));
+    return mine
+      ? ended(claim, mine, await conclude(name, paths, claim))
+      : unfinished(claim, false, await store.readState(paths));
   };
 
   let swept = observe;

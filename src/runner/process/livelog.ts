@@ -36,7 +36,7 @@ export function createLiveLog(folder: string, segmentBytes: number = SEGMENT): L
       if (file === undefined || lines.length === 0) return;
       if (bytes >= segmentBytes) next();
       const content = Buffer.concat(lines);
-      for (let at = 0; at < content.length; ) at += writeSync(file, content, at);
+      for (let at = 0; at < content.length;) at += writeSync(file, content, at);
       bytes += content.length;
     },
     close() {

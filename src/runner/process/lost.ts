@@ -56,4 +56,3 @@ export async function killLeftOvers(
   if (state?.leader) killOrphanGroup(state.leader, processes);
   await killStrays(paths.workspace);
 }
-

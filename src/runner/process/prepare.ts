@@ -1,6 +1,6 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
-import type { NormalJobSpec, NormalStep } from '../../job/defaults.ts';
+import { DEFAULT_FILE_MODE, type NormalJobSpec, type NormalStep } from '../../job/defaults.ts';
 import type { RunFile } from '../port.ts';
 import type { RunPaths } from './layout.ts';
 import type { Secrets } from './secrets.ts';
@@ -30,7 +30,9 @@ export async function writeFiles(folder: string, files: readonly RunFile[]): Pro
 export const secretFiles = ({ files }: NormalJobSpec, secrets: Secrets): readonly RunFile[] =>
   files.flatMap(({ path, mode, secret }) => {
     const value = secret && secrets.get(secret.name)?.get(secret.key);
-    return value === undefined ? [] : [{ path, mode: Number.parseInt(mode, 8), content: Buffer.from(value) }];
+    return value === undefined
+      ? []
+      : [{ path, mode: Number.parseInt(mode ?? DEFAULT_FILE_MODE, 8), content: Buffer.from(value) }];
   });
 
 /** Makes the folders that the steps work in. */

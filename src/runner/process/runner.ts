@@ -94,7 +94,11 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
       output: EMPTY,
     });
     if (!(await slots.take(stop)))
-      return unstarted({ kind: 'cancelled', reason: (stop.reason as Extract<StopCause, { kind: 'cancelled' }>).reason, step: null });
+      return unstarted({
+        kind: 'cancelled',
+        reason: (stop.reason as Extract<StopCause, { kind: 'cancelled' }>).reason,
+        step: null,
+      });
     try {
       const onGroup = (group: number): unknown => groups.set(runName(record), group);
       return await runAttempt({ record, paths, secrets, env, now, processes, stop, events, onGroup });
@@ -146,7 +150,8 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
     list,
     async start(record, files, signal) {
       signal.throwIfAborted();
-      if (closed || observe) throw terminalError('RunnerClosed', `${record.job} #${record.run}: this runner starts nothing any more`);
+      if (closed || observe)
+        throw terminalError('RunnerClosed', `${record.job} #${record.run}: this runner starts nothing any more`);
       const refused = refusedFields(record.spec);
       if (refused.length > 0)
         throw terminalError('NotSupported', `${record.job}: local processes can't do ${refused.join(', ')}`, {
@@ -174,7 +179,9 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
       for (const key of keys) {
         signal.throwIfAborted();
         if (active.has(runName(key)) || (await executedElsewhere(key)))
-          throw transientError('RunNotEnded', `${key.job} #${key.run} is still being executed`, { hint: 'cancel it first' });
+          throw transientError('RunNotEnded', `${key.job} #${key.run} is still being executed`, {
+            hint: 'cancel it first',
+          });
         await store.remove(key);
         unwritten.delete(runName(key));
       }

@@ -31,7 +31,9 @@ const isMapping = (value: unknown): value is Record<string, unknown> =>
 
 function readKeys(path: string, name: string, entries: unknown): Map<string, string> {
   if (!isMapping(entries))
-    throw usageError('SecretsFileInvalid', `${path}: ${name} holds no keys`, { hint: `write ${name}: { KEY: "value" }` });
+    throw usageError('SecretsFileInvalid', `${path}: ${name} holds no keys`, {
+      hint: `write ${name}: { KEY: "value" }`,
+    });
   const keys = new Map<string, string>();
   for (const [key, value] of Object.entries(entries)) {
     if (typeof value !== 'string')
@@ -53,8 +55,7 @@ async function readOwnFile(path: string): Promise<string> {
       throw usageError('SecretsFileOpen', `${path} can be read by every user of this machine`, {
         hint: `chmod 600 ${path}`,
       });
-    if (!stat.isFile() && !stat.isFIFO())
-      throw usageError('SecretsFileUnreadable', `${path} is no file`);
+    if (!stat.isFile() && !stat.isFIFO()) throw usageError('SecretsFileUnreadable', `${path} is no file`);
     if (stat.size > MAX_BYTES) throw usageError('SecretsFileInvalid', `${path} is larger than 4 MiB`);
     return await handle.readFile('utf8');
   } finally {
@@ -79,7 +80,9 @@ export const labelOf = ({ name, key }: SecretReference): string => `secret ${nam
 /** Every secret that a spec refers to, once. */
 function references(spec: Job['spec']): readonly SecretReference[] {
   const envs = [spec.env, ...(spec.steps ?? []).map(({ env }) => env)];
-  const fromEnv = envs.flatMap((env) => Object.values(env ?? {}).flatMap((v) => (typeof v === 'string' ? [] : v.secret)));
+  const fromEnv = envs.flatMap((env) =>
+    Object.values(env ?? {}).flatMap((v) => (typeof v === 'string' ? [] : v.secret)),
+  );
   const fromFiles = (spec.files ?? []).flatMap(({ secret }) => secret ?? []);
   return [...new Map([...fromEnv, ...fromFiles].map((reference) => [labelOf(reference), reference])).values()];
 }

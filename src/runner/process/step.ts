@@ -34,7 +34,7 @@ const LONGEST_DRAIN_MS = 5_000;
 
 function whyNotStarted({ program }: Command, folder: string, error: unknown): string {
   const shown = JSON.stringify(program);
-  switch (systemCode(error)) {
+  switch (systemCode(error) ?? '') {
     case 'ENOENT':
       if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return 'its working directory does not exist';
       return program.includes('/') ? `there is no ${shown}` : `there is no ${shown} on the PATH`;
@@ -50,7 +50,8 @@ function whyNotStarted({ program }: Command, folder: string, error: unknown): st
 }
 
 /** Resolves when all output has been read, or nothing came for a while; then lets go of it. */
-function drained(child: Child, closed: Promise<void>): Promise<void> {
+function drained(child: Child, isClosed: () => boolean): Promise<void> {
+  if (isClosed()) return Promise.resolve();
   return new Promise((resolve) => {
     let callOffIdle = after(IDLE_MS, giveUp);
     const callOffAll = after(LONGEST_DRAIN_MS, giveUp);
@@ -69,7 +70,7 @@ function drained(child: Child, closed: Promise<void>): Promise<void> {
         callOffIdle();
         callOffIdle = after(IDLE_MS, giveUp);
       });
-    void closed.then(done);
+    child.once('close', done);
   });
 }
 
@@ -117,7 +118,8 @@ export async function runStep(options: StepOptions): Promise<StepEnd> {
   if (child.pid === undefined) return failed;
   const group = child.pid;
   options.onStarted(group);
-  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  let closed = false;
+  child.once('close', () => (closed = true));
   child.stdout.on('data', (chunk: Buffer) => options.onOutput('stdout', chunk));
   child.stderr.on('data', (chunk: Buffer) => options.onOutput('stderr', chunk));
   const callOff = stopper(group, options.stop, options.graceMs);
@@ -131,6 +133,6 @@ export async function runStep(options: StepOptions): Promise<StepEnd> {
       else resolve({ kind: 'exited', exitCode, stopped });
     });
   });
-  await drained(child, closed);
+  await drained(child, () => closed);
   return end;
 }

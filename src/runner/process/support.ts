@@ -26,10 +26,13 @@ export function refusedFields(spec: Spec): readonly string[] {
 
 /** Fields that mean nothing to local processes: they say where and as whom a pod runs. */
 export function ignoredFields(spec: Spec): readonly string[] {
-  const steps = (spec.steps ?? []).flatMap(({ image, user }, index) => [
-    ...(image === undefined ? [] : [`spec.steps[${index}].image`]),
-    ...(user === undefined ? [] : [`spec.steps[${index}].user`]),
-  ]);
-  const fields = (['image', 'user', 'resources', 'pod', 'runsOn'] as const).filter((field) => spec[field] !== undefined);
+  const steps = (spec.steps ?? []).flatMap((step, index) =>
+    (['image', 'user'] as const)
+      .filter((field) => step[field] !== undefined)
+      .map((field) => `spec.steps[${index}].${field}`),
+  );
+  const fields = (['image', 'user', 'resources', 'pod', 'runsOn'] as const).filter(
+    (field) => spec[field] !== undefined,
+  );
   return [...fields.map((field) => `spec.${field}`), ...steps];
 }

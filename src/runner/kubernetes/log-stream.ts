@@ -1,0 +1,34 @@
+import type { ByteStream, Cluster } from './client.ts';
+import { describe, pathOf, pods, type Ref } from './wire.ts';
+
+export interface PodLogOptions {
+  readonly container: string;
+  /** Until the container ends; else what there is now. */
+  readonly follow?: boolean;
+  /** RFC 3339; whole seconds count. */
+  readonly sinceTime?: string;
+  /** Each line begins with its RFC 3339 time, in nanoseconds. */
+  readonly timestamps?: boolean;
+  readonly limitBytes?: number;
+  /** Of the container's run before this one. */
+  readonly previous?: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The log of a container as bytes. It ends when the container has ended, when the kubelet rotated the log away under
+ * it, or when the connection was cut in good form: the end alone proves nothing. A connection that breaks reaches the
+ * reader as an error. Throws CodedError before the first byte: `ContainerWaiting` (waiting) while the container has not
+ * started, `NotFound` for a pod that is gone, `Invalid` for a container that the pod lacks.
+ */
+export function openPodLog(cluster: Cluster, ref: Ref, options: PodLogOptions): Promise<ByteStream> {
+  const { container, follow, sinceTime, timestamps, limitBytes, previous, signal } = options;
+  return cluster.stream({
+    method: 'GET',
+    path: `${pathOf(pods, ref)}/log`,
+    query: { container, follow, sinceTime, timestamps, limitBytes, previous },
+    doing: `reading the log of container "${container}" of ${describe(pods, ref)}`,
+    repeat: 'safe',
+    signal,
+  });
+}

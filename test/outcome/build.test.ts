@@ -1,0 +1,178 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { buildOutcome, logsOf } from '../../src/outcome/build.ts';
+import type { AttemptEnding, AttemptOutput, AttemptState, RunRecord } from '../../src/runner/port.ts';
+import { validators } from '../../src/schemas/index.ts';
+
+const QUEUED = '2026-11-20T01:30:00.000Z';
+const STARTED = '2026-11-20T01:30:01.000Z';
+const FINISHED = '2026-11-20T01:33:00.000Z';
+
+const record: RunRecord = {
+  job: 'nightly-report',
+  run: 12,
+  trigger: { kind: 'commit', revision: '4f0c'.repeat(10) },
+  revision: '4f0c'.repeat(10),
+  path: 'jobs/nightly.yaml',
+  digest: `v1:${'ab'.repeat(32)}`,
+  covered: {},
+  spec: { image: 'alpine', run: 'true' },
+  labels: {},
+  params: { REGION: 'eu' },
+  args: [],
+  requestedBy: 'ana',
+  chain: '4f0c'.repeat(10),
+  queued: QUEUED,
+};
+const output: AttemptOutput = {
+  log: Buffer.from('a log\n'),
+  complete: true,
+  vars: { rows: '12' },
+  annotations: [{ level: 'error', file: 'report.py', line: 12, message: 'no such table' }],
+  warnings: ['a warning'],
+};
+const attempt = (ending: AttemptEnding | null, more: Partial<AttemptState> = {}): AttemptState => ({
+  task: 'default',
+  number: 1,
+  started: STARTED,
+  finished: FINISHED,
+  ending,
+  output,
+  ...more,
+});
+const by = { runner: 'process', version: '0.1.0' } as const;
+const logPath = (job: string, run: number, number: number, task?: string): string =>
+  `jobs/a3/${job}/${run}${task === undefined ? '' : `.${task}`}.${number}.log`;
+const build = (...attempts: AttemptState[]) => buildOutcome(record, attempts, by, '2026-11-20T02:00:00.000Z', logPath);
+
+const valid = (outcome: unknown): void => {
+  const validate = validators.outcome;
+  assert.ok(validate(JSON.parse(JSON.stringify(outcome))), JSON.stringify(validate.errors));
+};
+
+const outcomes = suite('buildOutcome');
+
+outcomes('says everything about a run of one attempt', () => {
+  const outcome = build(attempt({ kind: 'exited', step: 'run', exitCode: 3 }));
+  const log = {
+    path: 'jobs/a3/nightly-report/12.1.log',
+    bytes: 6,
+    sha256: createHash('sha256').update('a log\n').digest('hex'),
+    complete: true,
+  };
+  const decided = {
+    result: 'failed',
+    reason: 'ExitCode',
+    message: 'step "run" ended with exit code 3',
+    exitCode: 3,
+    step: 'run',
+  };
+  const times = { queued: QUEUED, started: STARTED, finished: FINISHED };
+  assert.equal(outcome, {
+    apiVersion: 'runledger.dev/v1',
+    kind: 'Outcome',
+    job: 'nightly-report',
+    run: 12,
+    ...decided,
+    trigger: record.trigger,
+    source: { revision: record.revision, path: record.path, digest: record.digest },
+    times,
+    vars: { rows: '12' },
+    annotations: output.annotations,
+    warnings: ['a warning'],
+    log,
+    tasks: [
+      { name: 'default', ...decided, vars: { rows: '12' }, times, attempts: [{ number: 1, ...decided, log, times }] },
+    ],
+    params: { REGION: 'eu' },
+    chain: record.chain,
+    requestedBy: 'ana',
+    by,
+  });
+  valid(outcome);
+});
+
+outcomes('refers to no log, and gives no start, where nothing had started', () => {
+  const unstarted = attempt({ kind: 'secretMissing', message: 'no' }, { started: null });
+  const outcome = build(unstarted);
+  assert.is(outcome.log, undefined);
+  assert.is(outcome.times.started, undefined);
+  assert.is(logsOf(record, [unstarted], logPath).size, 0);
+  valid(outcome);
+});
+
+outcomes('says why a log is not whole', () => {
+  const short = { ...output, complete: false };
+  const trimmed = build(attempt({ kind: 'exited', step: 'run', exitCode: 0 }, { output: short }));
+  const lost = build(attempt({ kind: 'lost', message: 'gone' }, { output: short }));
+  assert.match(trimmed.log?.reason ?? '', 'the middle was left out');
+  assert.match(lost.log?.reason ?? '', 'not seen');
+  valid(lost);
+});
+
+outcomes('goes by the last attempt of a task, and by the worst task', () => {
+  const outcome = build(
+    attempt({ kind: 'exited', step: 'run', exitCode: 1 }, { task: 'unit' }),
+    attempt({ kind: 'exited', step: 'run', exitCode: 0 }, { task: 'unit', number: 2 }),
+    attempt(
+      { kind: 'exited', step: 'run', exitCode: 42 },
+      { task: 'browser', output: { ...output, vars: { b: '1' } } },
+    ),
+  );
+  assert.is(outcome.result, 'warning');
+  assert.equal(
+    outcome.tasks.map(({ name, result, attempts }) => [name, result, attempts.map(({ log }) => log?.path)]),
+    [
+      ['unit', 'succeeded', ['jobs/a3/nightly-report/12.unit.1.log', 'jobs/a3/nightly-report/12.unit.2.log']],
+      ['browser', 'warning', ['jobs/a3/nightly-report/12.browser.1.log']],
+    ],
+  );
+  assert.is(outcome.log?.path, 'jobs/a3/nightly-report/12.browser.1.log');
+  assert.equal(outcome.vars, { rows: '12', b: '1' });
+  assert.equal(
+    outcome.annotations?.map(({ task }) => task),
+    ['unit', 'browser'],
+  );
+  valid(outcome);
+});
+
+outcomes('calls what nobody saw the end of an error', () => {
+  for (const outcome of [build(), build(attempt(null, { output: null, finished: null }))]) {
+    assert.is(outcome.result, 'error');
+    assert.is(outcome.exitCode, null);
+    assert.is(outcome.times.finished, '2026-11-20T02:00:00.000Z');
+    assert.is(outcome.tasks.length, 1);
+    valid(outcome);
+  }
+});
+
+const endings = fc.constantFrom<AttemptEnding | null>(
+  null,
+  { kind: 'exited', step: 'run', exitCode: 0 },
+  { kind: 'exited', step: 'run', exitCode: 9 },
+  { kind: 'exited', step: 'run', exitCode: 43 },
+  { kind: 'signalled', step: 'run', signal: 'SIGKILL' },
+  { kind: 'timeout', timeout: 'run', step: 'run', exitCode: null, limit: '1h' },
+  { kind: 'cancelled', reason: 'Aborted', step: null },
+  { kind: 'lost', message: 'lost' },
+  { kind: 'startError', step: 'run', message: 'x' },
+);
+
+outcomes('is valid, and no success without an exit code that was seen, whatever the attempts', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), endings), { maxLength: 6 }), (list) => {
+      const attempts = list.map(([task, ending], index) => attempt(ending, { task, number: index + 1 }));
+      const outcome = build(...attempts);
+      valid(outcome);
+      if (outcome.result === 'succeeded')
+        assert.ok(list.some(([, ending]) => ending?.kind === 'exited' && ending.exitCode === 0));
+      for (const task of outcome.tasks)
+        assert.is(task.result === 'succeeded', task.exitCode === 0, JSON.stringify(task));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+outcomes.run();
