@@ -13,7 +13,7 @@ import { openDirectorySource } from '../sources/directory.ts';
 import type { Source } from '../sources/port.ts';
 import { gitDirOf } from './folder.ts';
 import type { RepositoryOptions } from './options.ts';
-import { openRemote } from './remote.ts';
+import { openRemote, type Say } from './remote.ts';
 import { parseTarget } from './target.ts';
 import type { Io } from './terminal.ts';
 
@@ -43,12 +43,13 @@ export async function openTarget(
   options: RepositoryOptions,
   io: Io,
   signal: AbortSignal,
+  say: Say = () => undefined,
 ): Promise<Repository> {
   const target = parseTarget(text, io.cwd);
   const name = options.ledger ?? DEFAULT_LEDGER;
   const branch = name === 'none' ? null : name;
   return target.kind === 'url'
-    ? openUrl(target.url, branch, options, io, signal)
+    ? openUrl(target.url, branch, options, io, signal, say)
     : openFolder(target.path, branch, options, signal);
 }
 
@@ -107,9 +108,10 @@ async function openUrl(
   options: RepositoryOptions,
   io: Io,
   signal: AbortSignal,
+  say: Say,
 ): Promise<Repository> {
   const scratch = await mkdtemp(join(tmpdir(), 'runledger-'));
-  const remote = await openRemote(url, scratch, options, io);
+  const remote = await openRemote(url, scratch, options, io, say);
   const branch: Branch = branchName === null ? openMemoryBranch('none') : await remote.branch(branchName);
   const key = createHash('sha256')
     .update(`${remote.location}\n${branchName ?? ''}`)

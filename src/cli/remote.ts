@@ -6,7 +6,7 @@ import type { Branch } from '../git/port.ts';
 import { openRemoteBranch } from '../git/remote-branch.ts';
 import { type Credentials, shownUrl } from '../git/url.ts';
 import { durationMs, parseDuration } from '../job/duration.ts';
-import { openGitSource } from '../sources/git.ts';
+import { openGitSource, type SourceNotice } from '../sources/git.ts';
 import type { Source } from '../sources/port.ts';
 import type { RepositoryOptions } from './options.ts';
 import type { Io } from './terminal.ts';
@@ -21,10 +21,19 @@ export interface Remote {
   close(): Promise<void>;
 }
 
+/** Takes what a person may want to know of, as a sentence. */
+export type Say = (message: string) => void;
+
 export const DEFAULT_INTERVAL = '30s';
 
 /** Opens a repository over http(s), with copies below `scratch`. Credentials come from the URL or from the environment. */
-export async function openRemote(url: string, scratch: string, options: RepositoryOptions, io: Io): Promise<Remote> {
+export async function openRemote(
+  url: string,
+  scratch: string,
+  options: RepositoryOptions,
+  io: Io,
+  say: Say,
+): Promise<Remote> {
   const interval = options.interval ?? DEFAULT_INTERVAL;
   if (parseDuration(interval) === undefined)
     throw usageError('IntervalForm', `--interval ${interval}: write it as 30s or 5m`);
@@ -41,14 +50,35 @@ export async function openRemote(url: string, scratch: string, options: Reposito
     gitdir: join(scratch, 'source'),
     path: options.path ?? '.',
     pollIntervalMs: durationMs(interval),
+    notice: (notice) => say(noticeText(notice)),
     ...(options.branch === undefined ? {} : { branch: options.branch }),
   });
   return {
     location: shownUrl(url),
     source,
-    branch: (branch) => openRemoteBranch({ url, branch, http, gitdir: join(scratch, 'ledger') }),
+    branch: (branch) =>
+      openRemoteBranch({
+        url,
+        branch,
+        http,
+        gitdir: join(scratch, 'ledger'),
+        notice: (notice) => say(noticeText(notice)),
+      }),
     close: () => http.close(),
   };
+}
+
+function noticeText(notice: SourceNotice): string {
+  switch (notice.kind) {
+    case 'forcePushed':
+      return `branch ${notice.branch} was force-pushed: ${notice.from.slice(0, 12)} is no longer part of it`;
+    case 'deleted':
+      return `branch ${notice.branch} was deleted; its last commit was ${notice.last.slice(0, 12)}`;
+    case 'cloned':
+      return `branch ${notice.branch} was cloned`;
+    case 'pollFailed':
+      return `${notice.error.message}; asked again in ${Math.round(notice.retryInMs / 1_000)} s`;
+  }
 }
 
 /**

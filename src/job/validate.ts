@@ -56,27 +56,54 @@ function withoutFields(document: unknown, findings: readonly Finding[], validato
   for (const depth of [Number.POSITIVE_INFINITY, 2]) {
     const rest: unknown = structuredClone(document);
     for (const { path } of findings) removeField(rest, path.slice(0, depth));
-    complete(rest);
+    mend(rest);
     if (validators.job(rest)) return rest;
   }
   return undefined;
 }
 
-/** Puts something into the place of what no Job can be without. */
-function complete(root: unknown): void {
-  const { metadata, spec } = root as { metadata?: Record<string, unknown>; spec?: Record<string, unknown> };
-  if (typeof metadata === 'object' && metadata !== null) metadata['name'] ??= 'unnamed';
-  if (typeof spec === 'object' && spec !== null && spec['steps'] === undefined) spec['run'] ??= 'true';
-}
+type Mapping = Record<string, unknown>;
+
+const isMapping = (value: unknown): value is Mapping =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function removeField(root: unknown, path: FieldPath): void {
-  let parent: unknown = root;
-  for (const part of path.slice(0, -1)) {
-    if (typeof parent !== 'object' || parent === null) return;
-    parent = (parent as Record<string | number, unknown>)[part];
+  let value = root;
+  let owner: Mapping | undefined; // the innermost mapping on the way, and the key at which the way leaves it
+  let key = '';
+  for (const part of path) {
+    if (isMapping(value)) [owner, key] = [value, String(part)];
+    else if (!Array.isArray(value)) return;
+    value = (value as Mapping)[part];
   }
-  const last = path.at(-1);
-  // Items of lists stay where they are, so that the places of the others do.
-  if (last === undefined || typeof parent !== 'object' || parent === null || Array.isArray(parent)) return;
-  delete (parent as Record<string | number, unknown>)[last];
+  // A list without one of its items would move the others: it goes as a whole. What can be mended stays.
+  if (!isMapping(value) || !isMendable(path)) delete owner?.[key];
+}
+
+function isMendable([root, field, index, ...rest]: FieldPath): boolean {
+  return root === 'spec' && (field === undefined || (field === 'steps' && index !== undefined && rest.length === 0));
+}
+
+/** Puts something into the place of what no Job can be without, and keeps one of two that exclude each other. */
+function mend(root: unknown): void {
+  if (!isMapping(root)) return;
+  const { metadata, spec } = root;
+  if (isMapping(metadata)) metadata['name'] ??= 'unnamed';
+  if (!isMapping(spec)) return;
+  if (spec['matrix'] !== undefined) delete spec['tasks'];
+  if (Array.isArray(spec['steps'])) {
+    delete spec['run'];
+    for (const [index, step] of spec['steps'].entries()) if (isMapping(step)) mendStep(step, index);
+  } else spec['run'] ??= 'true';
+}
+
+function mendStep(step: Mapping, index: number): void {
+  step['name'] ??= `unnamed-${index}`;
+  if (step['run'] !== undefined) {
+    delete step['command'];
+    delete step['args'];
+  } else if (step['command'] === undefined) {
+    step['run'] = 'true';
+    delete step['args'];
+  } else delete step['shell'];
 }

@@ -69,7 +69,7 @@ export function readYaml(bytes: Uint8Array): YamlResult {
 }
 
 function readText(text: string): YamlResult {
-  const events = parseEvents(text, { maxDepth: YAML_LIMITS.depth });
+  const events = parseEvents(text, { maxDepth: YAML_LIMITS.depth + 1 });
   const starts = documentStarts(events);
   const lines = createLineIndex(text);
   const fault = (offset: number, message: string): YamlResult => ({ fault: { ...lines.at(offset), message } });

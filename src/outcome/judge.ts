@@ -99,6 +99,16 @@ export function judgeAttempt(ending: AttemptEnding, exitCodes: ExitCodeMeanings)
       const message = `cancelled ${when}${because === undefined ? '' : `: ${because}`}`;
       return { result: 'cancelled', reason: ending.reason, message, exitCode: null, step: ending.step };
     }
+    case 'oomKilled':
+      return {
+        result: 'failed',
+        reason: 'OOMKilled',
+        message: `${named(ending.step)} was killed: it used more memory than its limit`,
+        exitCode: ending.exitCode,
+        step: ending.step,
+      };
+    case 'infrastructure':
+      return { result: 'error', reason: ending.reason, message: ending.message, exitCode: null, step: ending.step };
     case 'lost':
       return { result: 'error', reason: 'ControllerLost', message: ending.message, ...unseen };
   }

@@ -52,6 +52,10 @@ export type AttemptEnding =
   | { readonly kind: 'startError'; readonly step: string; readonly message: string }
   | { readonly kind: 'secretMissing'; readonly message: string }
   | { readonly kind: 'cancelled'; readonly reason: Reason; readonly step: string | null }
+  /** The kernel killed it for its memory, whatever exit code it left. */
+  | { readonly kind: 'oomKilled'; readonly step: string; readonly exitCode: number }
+  /** Something other than the program or we ended it, or kept it from starting: `error` with this reason. */
+  | { readonly kind: 'infrastructure'; readonly reason: Reason; readonly message: string; readonly step: string | null }
   | { readonly kind: 'lost'; readonly message: string };
 
 /** What the output of an attempt amounted to, after redaction. */

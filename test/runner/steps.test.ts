@@ -257,7 +257,7 @@ steps('may print 100 MB and need no memory or disk for it', () =>
     const timer = setInterval(() => {
       world.lines.length = 0; // they are this test's own
       most = Math.max(most, process.memoryUsage().rss);
-    }, 20);
+    }, 20).unref();
     const line = 'x'.repeat(999);
     const { output, ending } = await world.run({ run: `yes ${line} | head -c 100000000; du -sk ../ | cut -f1` });
     clearInterval(timer);

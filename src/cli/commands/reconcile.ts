@@ -60,7 +60,7 @@ async function reconcile(target: string, options: ReconcileOptions, { io }: Cont
   const log = createLogger(io, options, options.watch ? 'info' : 'warn');
   const stop = stopSignals(io);
   const progress = createProgress({ io, log, quiet: isQuiet(options), output: false });
-  const repository = await openTarget(target, options, io, stop.hard);
+  const repository = await openTarget(target, options, io, stop.hard, (message) => log.warn(message));
   const workshop = await openWorkshop(repository, options, io, (event) => progress.emit(event));
   try {
     if (options.dryRun) return await dryRun(workshop, options, io, stop.soft);

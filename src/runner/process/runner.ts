@@ -137,9 +137,7 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
   });
 
   const executedElsewhere = async (key: RunKey): Promise<boolean> => {
-    const paths = store.paths(key);
-    if (await exists(paths.ending)) return false;
-    const claim = await store.readClaim(paths);
+    const claim = await store.readClaim(store.paths(key));
     return claim !== undefined && claim.owner.id !== me.id && processes.state(claim.owner) !== 'dead';
   };
 
@@ -178,7 +176,10 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
     async release(keys, signal) {
       for (const key of keys) {
         signal.throwIfAborted();
-        if (active.has(runName(key)) || (await executedElsewhere(key)))
+        const mine = active.get(runName(key));
+        const isOver = await exists(store.paths(key).ending);
+        if (isOver) await mine?.done; // it is written down, and about to be let go of
+        else if (mine || (await executedElsewhere(key)))
           throw transientError('RunNotEnded', `${key.job} #${key.run} is still being executed`, {
             hint: 'cancel it first',
           });
