@@ -29,30 +29,30 @@ export function formatDuration(milliseconds: number): string {
   return text === '' ? '0s' : text;
 }
 
-const WORDS: Readonly<Record<string, number>> = {
-  d: UNITS.d,
-  day: UNITS.d,
-  days: UNITS.d,
-  w: 7 * UNITS.d,
-  week: 7 * UNITS.d,
-  weeks: 7 * UNITS.d,
-  h: UNITS.h,
-  hr: UNITS.h,
-  hrs: UNITS.h,
-  hour: UNITS.h,
-  hours: UNITS.h,
-  m: UNITS.m,
-  min: UNITS.m,
-  mins: UNITS.m,
-  minute: UNITS.m,
-  minutes: UNITS.m,
-  s: UNITS.s,
-  sec: UNITS.s,
-  secs: UNITS.s,
-  second: UNITS.s,
-  seconds: UNITS.s,
-  ms: 1,
-};
+const WORDS: ReadonlyMap<string, number> = new Map([
+  ['d', UNITS.d],
+  ['day', UNITS.d],
+  ['days', UNITS.d],
+  ['w', 7 * UNITS.d],
+  ['week', 7 * UNITS.d],
+  ['weeks', 7 * UNITS.d],
+  ['h', UNITS.h],
+  ['hr', UNITS.h],
+  ['hrs', UNITS.h],
+  ['hour', UNITS.h],
+  ['hours', UNITS.h],
+  ['m', UNITS.m],
+  ['min', UNITS.m],
+  ['mins', UNITS.m],
+  ['minute', UNITS.m],
+  ['minutes', UNITS.m],
+  ['s', UNITS.s],
+  ['sec', UNITS.s],
+  ['secs', UNITS.s],
+  ['second', UNITS.s],
+  ['seconds', UNITS.s],
+  ['ms', 1],
+]);
 
 /** What a person may have meant who wrote `5 minutes`, `1.5h` or `90` (seconds); undefined when it is anyone's guess. */
 export function suggestDuration(value: unknown): string | undefined {
@@ -62,7 +62,7 @@ export function suggestDuration(value: unknown): string | undefined {
   const rest = value
     .toLowerCase()
     .replace(/(\d{1,9}(?:\.\d{1,6})?)\s*([a-z]{1,10})[\s,]*(?:and\s+)?/g, (whole, count: string, word: string) => {
-      const size = WORDS[word];
+      const size = WORDS.get(word);
       if (size === undefined) return whole;
       total += Number(count) * size;
       return '';

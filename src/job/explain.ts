@@ -172,26 +172,26 @@ function mappingTroubles(spot: Spot, value: Mapping): Finding[] {
 }
 
 /** What people write who know other tools. */
-const SYNONYMS: Readonly<Record<string, string>> = {
-  script: 'run',
-  cmd: 'command',
-  entrypoint: 'command',
-  environment: 'env',
-  variables: 'env',
-  vars: 'env',
-  dependsOn: 'needs',
-  depends_on: 'needs',
-  retries: 'retry.limit',
-  cron: 'on.schedule.cron',
-  timeout: 'timeouts.run',
-  workdir: 'workingDirectory',
-  cwd: 'workingDirectory',
-};
+const SYNONYMS: ReadonlyMap<string, string> = new Map([
+  ['script', 'run'],
+  ['cmd', 'command'],
+  ['entrypoint', 'command'],
+  ['environment', 'env'],
+  ['variables', 'env'],
+  ['vars', 'env'],
+  ['dependsOn', 'needs'],
+  ['depends_on', 'needs'],
+  ['retries', 'retry.limit'],
+  ['cron', 'on.schedule.cron'],
+  ['timeout', 'timeouts.run'],
+  ['workdir', 'workingDirectory'],
+  ['cwd', 'workingDirectory'],
+]);
 
 function unknownField(name: string, known: Schema, spot: Spot): string {
   if (name === '<<')
     return 'merge keys (<<) are not part of YAML 1.2; write the fields out, or use an alias for a whole value';
-  const synonym = SYNONYMS[name];
+  const synonym = SYNONYMS.get(name);
   const names = Object.keys(known);
   const meant =
     synonym !== undefined && Object.hasOwn(known, synonym.split('.')[0] ?? '')

@@ -31,7 +31,7 @@ export interface Catalog {
   readonly jobs: ReadonlyMap<string, DesiredJob>;
   readonly runnerSets: ReadonlyMap<string, RunnerSet>;
   readonly invalidJobs: ReadonlyMap<string, InvalidJob>;
-  /** Problems of documents that can't be attributed to a job: for `invalid.yaml`. */
+  /** Problems of documents that can't be attributed to a job, those of `brokenFiles` included: for `invalid.yaml`. */
   readonly problems: readonly ManifestProblem[];
   /** Files that hold manifests, or did, and do not parse now: their jobs are Invalid, not removed. */
   readonly brokenFiles: ReadonlyMap<string, readonly ManifestProblem[]>;

@@ -1,3 +1,4 @@
+import { messageOf } from '../errors.ts';
 import type { Job, ManifestProblem, RunnerSet } from '../schemas/index.ts';
 import { digestOf } from './digest.ts';
 import type { Finding } from './explain.ts';
@@ -106,6 +107,17 @@ function isRunledgers({ apiVersion }: Mapping): boolean {
 
 function parseDocument(path: string, yaml: YamlFile, document: Mapping, index: number): ParsedDocument {
   const place: DocumentPlace = { index, position: yaml.position(index) };
+  try {
+    return judgeDocument(path, yaml, document, place);
+  } catch (error) {
+    // A fault of ours must not keep all other manifests from being read.
+    const message = shorten(`this document can't be judged: ${messageOf(error)}`);
+    return { kind: 'problem', ...place, problems: [{ file: path, ...place.position, message }] };
+  }
+}
+
+function judgeDocument(path: string, yaml: YamlFile, document: Mapping, place: DocumentPlace): ParsedDocument {
+  const { index } = place;
   const fail = (findings: readonly Finding[]): ParsedDocument => {
     const problems = placeFindings(path, yaml, index, findings);
     const name = isMeantAsJob(document) ? nameOf(document) : undefined;

@@ -59,12 +59,12 @@ function mayHoldExpressions(path: FieldPath): boolean {
 }
 
 /** The variables in which scripts find what expressions see. */
-const VARIABLES: Readonly<Record<string, string>> = {
-  'job.name': 'RUNLEDGER_JOB',
-  'run.number': 'RUNLEDGER_RUN',
-  'run.revision': 'RUNLEDGER_REVISION',
-  'trigger.kind': 'RUNLEDGER_TRIGGER',
-};
+const VARIABLES: ReadonlyMap<string, string> = new Map([
+  ['job.name', 'RUNLEDGER_JOB'],
+  ['run.number', 'RUNLEDGER_RUN'],
+  ['run.revision', 'RUNLEDGER_REVISION'],
+  ['trigger.kind', 'RUNLEDGER_TRIGGER'],
+]);
 
 function instead(expression: string): string {
   const name = expression.slice(3, -2).trim();
@@ -74,6 +74,6 @@ function instead(expression: string): string {
       ? `RUNLEDGER_PARAM_${key}`
       : scope === 'matrix'
         ? `RUNLEDGER_MATRIX_${key?.toUpperCase()}`
-        : VARIABLES[name];
+        : VARIABLES.get(name);
   return variable === undefined ? 'set a variable in env and read that' : `write $${variable}`;
 }

@@ -90,15 +90,21 @@ export function listOf(words: readonly string[], conjunction: 'and' | 'or'): str
 
 /** The candidate that was probably meant; undefined when none is near. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  if (word.length > 100) return undefined;
   const lower = word.toLowerCase();
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 0.5;
-  if (word.length > 100) return undefined;
   for (const candidate of candidates) {
-    const between = candidate.toLowerCase() === lower ? 0 : distance(lower, candidate.toLowerCase());
+    const between = slips(lower, candidate.toLowerCase());
     if (between < bestDistance) [best, bestDistance] = [candidate, between];
   }
   return best;
+}
+
+/** How many slips of the fingers lie between two words; letters that changed places are one. */
+function slips(a: string, b: string): number {
+  const edits = distance(a, b);
+  return edits === 2 && a.length === b.length && [...a].sort().join('') === [...b].sort().join('') ? 1 : edits;
 }
 
 /** `; did you mean "image"?`, or nothing. */

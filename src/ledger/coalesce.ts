@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isCoded, messageOf, transientError } from '../errors.ts';
+import { pauseAfterFault, pauseAfterRace, stepBack } from './pacing.ts';
 
 /** One call that waits to be done. */
 export interface Turn<Item, Result> {
@@ -27,14 +28,18 @@ export interface CoalescerOptions<Item, Result> {
   readonly limitMs: number;
   /** From 0 to below 1. */
   readonly random: () => number;
+  /** Milliseconds from any fixed point; never goes back. */
+  readonly elapsed: () => number;
   readonly onRetry?: (retry: Retry) => void;
 }
 
-/** The longest pause grows by this with each try up to the bound: linear, so that nobody is left behind for long. */
-const PAUSE_STEP_MS = 100;
-const PAUSE_BOUND_MS = 1500;
 /** How often a fault other than a lost race is tried before the callers hear of it: they have their own back-off. */
 const FAULT_TRIES = 3;
+
+interface Count {
+  races: number;
+  faults: number;
+}
 
 /**
  * Calls that come while one attempt is under way wait, and go together into the next one, and so do those that have to be
@@ -46,6 +51,7 @@ export function createCoalescer<Item, Result>(
 ): (item: Item, signal: AbortSignal) => Promise<Result> {
   const waiting = new Map<Turn<Item, Result>, { readonly signal: AbortSignal; readonly limit: AbortSignal }>();
   let running = false;
+  let notBefore = Number.NEGATIVE_INFINITY;
 
   const giveUp = (batch: readonly Turn<Item, Result>[], error: unknown, faults: number): void => {
     for (const turn of batch) {
@@ -58,33 +64,46 @@ export function createCoalescer<Item, Result>(
     }
   };
 
-  const pause = async (tries: number, error: unknown): Promise<void> => {
-    const asked = isCoded(error) ? (error.retryAfterMs ?? 0) : 0;
-    const pauseMs = Math.min(
-      options.limitMs,
-      asked + options.random() * Math.min(PAUSE_BOUND_MS, PAUSE_STEP_MS * tries),
-    );
-    options.onRetry?.({ waiting: waiting.size, tries, pauseMs, error });
-    await sleep(pauseMs, undefined, { signal: options.signal }).catch(() => undefined);
+  const wait = async (ms: number): Promise<void> => {
+    if (ms > 0) await sleep(ms, undefined, { signal: options.signal }).catch(() => undefined);
   };
 
-  const run = async (): Promise<void> => {
-    let [tries, faults] = [0, 0];
+  const pause = async (count: Count, lastedMs: number, error: unknown): Promise<void> => {
+    const asked = isCoded(error) ? (error.retryAfterMs ?? 0) : 0;
+    const pauseMs = isCoded(error, 'RefMoved')
+      ? pauseAfterRace(lastedMs, count.races, options.random())
+      : pauseAfterFault(count.faults, asked, options.random());
+    options.onRetry?.({ waiting: waiting.size, tries: count.races + count.faults, pauseMs, error });
+    await wait(Math.min(pauseMs, options.limitMs));
+  };
+
+  /** Tries until all of the first batch, and what has joined it, is settled. Returns how long to step back then. */
+  const round = async (): Promise<number> => {
+    const [count, began] = [{ races: 0, faults: 0 }, options.elapsed()];
     while (waiting.size > 0) {
       const batch = [...waiting.keys()];
-      tries += 1;
       const flight = inFlight([...waiting.values()], options);
+      const started = options.elapsed();
       try {
-        await options.attempt(batch, tries, flight.signal);
-        [tries, faults] = [0, 0];
+        await options.attempt(batch, count.races + count.faults + 1, flight.signal);
+        return stepBack(options.elapsed() - began, count.races);
       } catch (error) {
-        faults += isCoded(error, 'RefMoved') ? 0 : 1;
-        giveUp(batch, error, faults);
-        if (waiting.size > 0) await pause(tries, error);
-        if (!batch.some((turn) => waiting.has(turn))) [tries, faults] = [0, 0];
+        count[isCoded(error, 'RefMoved') ? 'races' : 'faults'] += 1;
+        giveUp(batch, error, count.faults);
+        if (!batch.some((turn) => waiting.has(turn))) return 0;
+        await pause(count, options.elapsed() - started, error);
       } finally {
         flight.end();
       }
+    }
+    return 0;
+  };
+
+  const run = async (): Promise<void> => {
+    while (waiting.size > 0) {
+      await wait(notBefore - options.elapsed());
+      const back = await round();
+      notBefore = options.elapsed() + back;
     }
     running = false;
   };

@@ -24,6 +24,8 @@ export interface LedgerOptions {
   readonly limitMs?: number;
   /** From 0 to below 1, for the pauses between tries. */
   readonly random?: () => number;
+  /** Milliseconds from any fixed point, never going back: how long tries take. */
+  readonly elapsed?: () => number;
   readonly log?: (event: LedgerEvent) => void;
 }
 
@@ -113,6 +115,7 @@ export function openLedger(options: LedgerOptions): Ledger {
     signal,
     limitMs: options.limitMs ?? 2 * MINUTE,
     random: options.random ?? Math.random,
+    elapsed: options.elapsed ?? (() => performance.now()),
     onRetry: ({ waiting, tries, pauseMs, error }) => log?.({ kind: 'retry', writes: waiting, tries, pauseMs, error }),
   });
 

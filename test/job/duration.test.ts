@@ -39,7 +39,8 @@ test('guesses what was meant', () => {
   assert.is(suggestDuration('2 weeks'), '14d');
   assert.is(suggestDuration(90), '1m30s');
   assert.is(suggestDuration('90'), '1m30s');
-  for (const text of ['soon', '5 parsecs', '', '5m or so', '1'.repeat(1000)]) assert.is(suggestDuration(text), undefined, text);
+  for (const text of ['soon', '5 parsecs', '', '5m or so', '1'.repeat(1000)])
+    assert.is(suggestDuration(text), undefined, text);
 });
 
 test.run();

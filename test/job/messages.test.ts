@@ -7,7 +7,10 @@ import { jobYaml } from './world.ts';
 /** All that is said about a file, as a person reads it; its path, which begins each line, is cut off. */
 function saidOf(text: string, path = 'jobs/a.yaml'): readonly string[] {
   const { documents, broken } = parseManifests(path, Buffer.from(text), { wasManifest: false });
-  const problems = [...(broken ?? []), ...documents.flatMap((document) => ('problems' in document ? document.problems : []))];
+  const problems = [
+    ...(broken ?? []),
+    ...documents.flatMap((document) => ('problems' in document ? document.problems : [])),
+  ];
   return problems.map((problem) => formatProblem(problem).slice(path.length + 1));
 }
 
@@ -19,12 +22,20 @@ const format = suite('messages: form');
 format('a problem names file, line, column, field, what is wrong and what would be right', () => {
   const { documents } = parseManifests(
     'jobs/a.yaml',
-    Buffer.from(jobYaml('a', 'run: x', 'image: y', '', 'env: {}', '# the next line is 11', 'timeouts: { run: 5 minutes }')),
+    Buffer.from(
+      jobYaml('a', 'run: x', 'image: y', '', 'env: {}', '# the next line is 11', 'timeouts: { run: 5 minutes }'),
+    ),
     { wasManifest: false },
   );
   const [document] = documents;
   assert.equal(document && 'problems' in document && document.problems, [
-    { file: 'jobs/a.yaml', line: 11, column: 20, field: 'spec.timeouts.run', message: '"5 minutes" is not a duration; write 5m' },
+    {
+      file: 'jobs/a.yaml',
+      line: 11,
+      column: 20,
+      field: 'spec.timeouts.run',
+      message: '"5 minutes" is not a duration; write 5m',
+    },
   ]);
 });
 
@@ -70,7 +81,7 @@ const CASES: readonly Case[] = [
       '8:3: spec.environment: unknown field; did you mean "env"?',
       '9:3: spec.schedule: unknown field; did you mean "on.schedule"?',
       '10:3: spec.timeout: unknown field; did you mean "timeouts.run"?',
-      '11:3: spec["<<"]: unknown field; merge keys (<<) are not part of YAML 1.2; write the fields out, or use an alias for a whole value',
+      '11:3: spec["<<"]: merge keys (<<) are not part of YAML 1.2; write the fields out, or use an alias for a whole value',
     ],
   },
   {
@@ -104,16 +115,26 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'variables',
-    spec: ['run: x', 'env:', '  A: 1', '  B: true', '  C:', '  D: [x]', '  F-G: x', '  RUNLEDGER_JOB: x', '  E: { secret: { nme: s } }'],
+    spec: [
+      'run: x',
+      'env:',
+      '  A: 1',
+      '  B: true',
+      '  C:',
+      '  D: [x]',
+      '  F-G: x',
+      '  RUNLEDGER_JOB: x',
+      '  E: { secret: { nme: s } }',
+    ],
     says: [
-      '8:6: spec.env.A: 1 is a number, not a string; write "1"',
-      '9:6: spec.env.B: true is a boolean, not a string; write "true"',
+      '8:8: spec.env.A: 1 is a number, not a string; write "1"',
+      '9:8: spec.env.B: true is a boolean, not a string; write "true"',
       '10:5: spec.env.C: is empty; write a string or a mapping',
       '11:8: spec.env.D: is a list; write a string or a mapping',
       '12:5: spec.env.F-G: "F-G" is not a name for an environment variable; write F_G',
       '13:5: spec.env.RUNLEDGER_JOB: "RUNLEDGER_JOB" is reserved; variables that begin with RUNLEDGER_ are set by runledger',
-      '14:10: spec.env.E.secret.name: is missing',
       '14:10: spec.env.E.secret.key: is missing',
+      '14:10: spec.env.E.secret.name: is missing',
       '14:20: spec.env.E.secret.nme: unknown field; did you mean "name"?',
     ],
   },
@@ -140,7 +161,12 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'names of steps, and where they work',
-    spec: ['steps:', '  - { name: b, run: x }', '  - { name: b, run: x, workingDirectory: ../.. }', '  - { name: B_1, run: x }'],
+    spec: [
+      'steps:',
+      '  - { name: b, run: x }',
+      '  - { name: b, run: x, workingDirectory: ../.. }',
+      '  - { name: B_1, run: x }',
+    ],
     says: [
       '8:15: spec.steps[1].name: "b" is the name of another step already',
       '8:44: spec.steps[1].workingDirectory: "../.." leaves the workspace',
@@ -255,12 +281,12 @@ const CASES: readonly Case[] = [
       '  H: {}',
     ],
     says: [
-      '8:17: spec.parameters.A.default: "e" is not one of eu and us; did you mean "eu"?',
-      '9:17: spec.parameters.B.default: "e" is not one of eu and us: eu or us',
+      '8:19: spec.parameters.A.default: "e" is not one of eu and us; did you mean "eu"?',
+      '9:19: spec.parameters.B.default: "e" is not one of eu and us: eu or us',
       '10:5: spec.parameters.C: has no default, and a run that starts by itself needs one',
       '11:19: spec.parameters.D.pattern: "(" is not a regular expression: unterminated group',
       '12:40: spec.parameters.E.default: "x" does not match ^[0-9]+$: digits',
-      '13:38: spec.parameters.F.default: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!" takes too long to compare with the pattern; simplify the pattern',
+      '13:39: spec.parameters.F.default: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!" takes too long to compare with the pattern; simplify the pattern',
       `14:19: spec.parameters.G.pattern: "${'a'.repeat(59)}…" has 201 characters; at most 200 are allowed`,
     ],
   },
@@ -290,10 +316,10 @@ const CASES: readonly Case[] = [
       '  - { name: d, run: "echo ${{ job.name }} ${HOME} $((1 + 1))" }',
     ],
     says: [
-      '8:10: spec.steps[0].run: ${{ params.REGION }} is not filled in within scripts; write $RUNLEDGER_PARAM_REGION',
-      '10:21: spec.steps[1].run: ${{ matrix.node }} is not filled in within scripts; write $RUNLEDGER_MATRIX_NODE',
-      '11:21: spec.steps[2].run: ${{ needs.x.vars.y }} is not filled in within scripts; set a variable in env and read that',
-      '12:21: spec.steps[3].run: ${{ job.name }} is not filled in within scripts; write $RUNLEDGER_JOB',
+      '8:12: spec.steps[0].run: ${{ params.REGION }} is not filled in within scripts; write $RUNLEDGER_PARAM_REGION',
+      '10:23: spec.steps[1].run: ${{ matrix.node }} is not filled in within scripts; write $RUNLEDGER_MATRIX_NODE',
+      '11:23: spec.steps[2].run: ${{ needs.x.vars.y }} is not filled in within scripts; set a variable in env and read that',
+      '12:23: spec.steps[3].run: ${{ job.name }} is not filled in within scripts; write $RUNLEDGER_JOB',
     ],
   },
   {
@@ -326,7 +352,13 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'what the schema refuses hides nothing of what the rules say elsewhere',
-    spec: ['steps:', '  - { name: a, run: x }', '  - { name: a, run: 5 }', 'timeouts: { run: 0s, queue: soon }', 'user: -1'],
+    spec: [
+      'steps:',
+      '  - { name: a, run: x }',
+      '  - { name: a, run: 5 }',
+      'timeouts: { run: 0s, queue: soon }',
+      'user: -1',
+    ],
     says: [
       '8:15: spec.steps[1].name: "a" is the name of another step already',
       '8:23: spec.steps[1].run: 5 is a number, not a string; write "5"',
@@ -399,7 +431,14 @@ later('a value that equals the default is fine', () => {
 
 later('schedules and needs are judged all the same', () => {
   assert.equal(
-    saidOfSpec('run: x', 'needs: [a, b, { job: b }]', 'on:', '  schedule:', '    - { cron: "61 * * * *", timeZone: Europe/Zurch }', '    - { cron: "0 0 31 2 *", deadline: 0s }'),
+    saidOfSpec(
+      'run: x',
+      'needs: [a, b, { job: b }]',
+      'on:',
+      '  schedule:',
+      '    - { cron: "61 * * * *", timeZone: Europe/Zurch }',
+      '    - { cron: "0 0 31 2 *", deadline: 0s }',
+    ),
     [
       '7:3: spec.needs: is not supported by this version yet',
       "7:11: spec.needs[0]: a job can't need itself",
@@ -468,10 +507,12 @@ documents('names and labels', () => {
 });
 
 documents('each document of a file for itself, in the places of the file', () => {
-  const said = saidOf(`${jobYaml('a', 'run: 1')}---\nkind: ConfigMap\n---\n# here\n${jobYaml('b', 'run: x', 'user: x')}`);
+  const said = saidOf(
+    `${jobYaml('a', 'run: 1')}---\nkind: ConfigMap\n---\n# here\n${jobYaml('b', 'run: x', 'user: x')}`,
+  );
   assert.equal(said, [
     '6:8: spec.run: 1 is a number, not a string; write "1"',
-    '16:9: spec.user: "x" is a string, not a whole number',
+    '17:9: spec.user: "x" is a string, not a whole number',
   ]);
 });
 

@@ -20,7 +20,20 @@ test('reads what Kubernetes writes', () => {
 });
 
 test('refuses everything else', () => {
-  for (const text of ['', 'Gi', '1 Gi', '1KB', '1K', '-1', '1gi', '0x10', '1e', Number.NaN, -1, Number.POSITIVE_INFINITY])
+  for (const text of [
+    '',
+    'Gi',
+    '1 Gi',
+    '1KB',
+    '1K',
+    '-1',
+    '1gi',
+    '0x10',
+    '1e',
+    Number.NaN,
+    -1,
+    Number.POSITIVE_INFINITY,
+  ])
     assert.is(parseQuantity(text), undefined, String(text));
   assert.throws(() => bytesOf('lots'), /"lots" is not a size/);
 });

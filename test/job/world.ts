@@ -10,7 +10,10 @@ export interface MemorySnapshot extends Snapshot {
 }
 
 /** Files by path; an error stands for a file that can't be read. */
-export function snapshotOf(files: Readonly<Record<string, string | Uint8Array | Error>>, revision = 'none'): MemorySnapshot {
+export function snapshotOf(
+  files: Readonly<Record<string, string | Uint8Array | Error>>,
+  revision = 'none',
+): MemorySnapshot {
   const reads: string[] = [];
   const sources = Object.keys(files)
     .sort()

@@ -56,9 +56,13 @@ const FAULTS: readonly (readonly [string, string | Uint8Array, string])[] = [
   ['a sequence cut off', bytes('a: ü\nb: ', [0xe2, 0x82]), '2:4: the byte 0xe2 is not valid UTF-8'],
   ['an encoded surrogate', bytes('a: ', [0xed, 0xa0, 0x80]), '1:4: the byte 0xed is not valid UTF-8'],
   ['UTF-16', bytes([0xff, 0xfe, 0x61, 0]), '1:1: the byte 0xff is not valid UTF-8'],
-  ['a file that is too large', new Uint8Array(2 * 1024 * 1024), '1:1: the file has 2.0 MiB; a manifest may have 1 MiB at most'],
-  ['deep lists', '['.repeat(51), '1:50: lists and mappings are nested more than 50 deep'],
-  ['deep blocks', '- '.repeat(60), '1:101: lists and mappings are nested more than 50 deep'],
+  [
+    'a file that is too large',
+    new Uint8Array(2 * 1024 * 1024),
+    '1:1: the file has 2.0 MiB; a manifest may have 1 MiB at most',
+  ],
+  ['deep lists', '['.repeat(51), '1:51: lists and mappings are nested more than 50 deep'],
+  ['deep blocks', '- '.repeat(60), '1:103: lists and mappings are nested more than 50 deep'],
   ['many documents', '---\na: 1\n'.repeat(101), '202:1: the file has 101 documents; at most 100 are allowed'],
   ['many aliases', `a: &a 1\nb: [${'*a, '.repeat(51)}]\n`, '2:206: a document has more than 50 aliases'],
   ['an alias within its anchor', 'a: &x\n  b: *x\n', '2:6: an alias stands within the value that it refers to'],
@@ -70,14 +74,22 @@ const FAULTS: readonly (readonly [string, string | Uint8Array, string])[] = [
   ['an unknown alias', 'a: *x\n', '1:5: the alias *x has no anchor before it; quote the value if it begins with *'],
   ['a key twice', 'a: 1\nb: 2\na: 3\n', '3:1: this key is written twice in the same mapping'],
   ['a tab', 'a:\n\t- 1\n', '2:1: a tab is used for indentation; YAML needs spaces'],
-  ['an open bracket', 'a: [1, 2\n', '2:1: a value that began further up is not closed here; check quotes and brackets, and the indentation'],
+  [
+    'an open bracket',
+    'a: [1, 2\n',
+    '2:1: a value that began further up is not closed here; check quotes and brackets, and the indentation',
+  ],
   ['an open quote', 'a: "x', '1:6: a quote is not closed'],
   [
     'two colons',
     'run: echo: hello\n',
     '1:10: this does not fit here; check the indentation, and quote values that hold ": " or begin with @ or `',
   ],
-  ['a foreign tag', 'a: !env X\n', '1:4: a YAML tag (!name) that means nothing here; quote the value if it begins with !'],
+  [
+    'a foreign tag',
+    'a: !env X\n',
+    '1:4: a YAML tag (!name) that means nothing here; quote the value if it begins with !',
+  ],
   ['a list as a key', '? [a]\n: 1\n', '1:1: a list or mapping as a key; keys are plain words'],
   ['a control character', 'a: \u0007\n', '1:4: a control character that YAML does not allow'],
 ];
@@ -89,7 +101,7 @@ faults('columns count characters, also beyond the basic plane', () => {
 });
 
 faults('what is just within the limits parses', () => {
-  assert.is(faultOf('['.repeat(49) + ']'.repeat(49)), 'parses');
+  assert.is(faultOf('['.repeat(50) + ']'.repeat(50)), 'parses');
   assert.is(faultOf('---\na: 1\n'.repeat(100)), 'parses');
   assert.is(faultOf(`a: &a 1\nb: [${'*a, '.repeat(50)}]\n`), 'parses');
 });

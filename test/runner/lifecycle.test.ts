@@ -214,6 +214,8 @@ life('a run whose runledger was killed is found as lost, told truthfully, and cl
     const spec = { env: {}, steps: [{ name: 'long', run: `echo before\n${stubborn(world.dir)}` }] };
     const dying = startOwner(world.stateDir, spec);
     const pids = [await pidIn(join(world.dir, 'child')), await pidIn(join(world.dir, 'grandchild'))];
+    const live = join(world.stateDir, 'runs', 'report-1', 'live.log');
+    await until('its output is there', async () => (await readFile(live, 'utf8')).includes('before'));
     const watcher = world.runner();
     const [alive] = await watcher.list(never);
     assert.is(`${alive?.phase} ${alive?.mine}`, 'running false');

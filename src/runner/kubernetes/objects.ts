@@ -6,6 +6,8 @@ export interface CallOptions {
   readonly signal: AbortSignal;
   /** Limit of each try; absent: the cluster's. */
   readonly timeoutMs?: number;
+  /** Tries of each request; absent: five. */
+  readonly attempts?: number;
 }
 
 export interface CreateOptions extends CallOptions {

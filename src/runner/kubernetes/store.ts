@@ -69,7 +69,7 @@ export function createStore<T extends ApiObject>(): Store<T> {
     replace(all) {
       const there = new Set(all.map(keyOf));
       const changes: Change<T>[] = [];
-      for (const [key, before] of [...objects]) {
+      for (const [key, before] of objects) {
         if (there.has(key)) continue;
         objects.delete(key);
         changes.push({ type: 'deleted', object: before, before, vanished: true });

@@ -4,7 +4,7 @@ import type { Log } from './clock.ts';
 import { cancelled, networkError } from './errors.ts';
 import { listObjects, type Selection } from './objects.ts';
 import { backOffMs } from './retry.ts';
-import { createStore, type Change, type ReadonlyStore } from './store.ts';
+import { createStore, type Change, type ReadonlyStore, type Store } from './store.ts';
 import { watchEvents } from './watch-stream.ts';
 import { describe, type ApiObject, type Resource } from './wire.ts';
 
@@ -42,11 +42,30 @@ export interface Watch<T> {
 
 const IDLE_MS = 300_000;
 const MAX_BACK_OFF_MS = 30_000;
+const MAX_RETRY_AFTER_MS = 300_000;
 const MIN_TIMEOUT_S = 300;
-/** After so many malformed lines without an event between them, the version that they follow is given up. */
-const MALFORMED_LIMIT = 3;
+/**
+ * After so many failures without an event between them, the version that the watch goes on from is given up: the
+ * server may have lost it, by a restore of its data for one.
+ */
+const LIST_AFTER_FAILURES = 3;
 /** A watch that the server ends at once, again and again, in good form, is not asked for more often than this. */
 const MIN_WATCH_MS = 1_000;
+
+/** Everything that one watch holds while it goes on. */
+interface Watching<T extends ApiObject> {
+  readonly cluster: Cluster;
+  readonly resource: Resource<T>;
+  readonly selection: Selection;
+  readonly options: WatchOptions<T>;
+  readonly store: Store<T>;
+  readonly ready: PromiseWithResolvers<void>;
+  /** Where the events go on; null: a list is needed. */
+  version: string | null;
+  heardAt: number;
+  /** In a row, without an event. */
+  failures: number;
+}
 
 /** The part of an object that only its writers need, and that makes up half of its size. */
 function withoutManagedFields<T extends ApiObject>(object: T): T {
@@ -55,106 +74,118 @@ function withoutManagedFields<T extends ApiObject>(object: T): T {
   return object;
 }
 
+function call<T extends ApiObject>({ options, resource }: Watching<T>, callback: () => void): void {
+  try {
+    callback();
+  } catch (error) {
+    options.log.warn({ resource: resource.plural, error: messageOf(error) }, 'a handler of watch events failed');
+  }
+}
+
+function tell<T extends ApiObject>(watching: Watching<T>, changes: readonly Change<T>[]): void {
+  for (const change of changes) call(watching, () => watching.options.onChange(change));
+}
+
+async function list<T extends ApiObject>(watching: Watching<T>): Promise<string> {
+  const { cluster, resource, selection, options, store, ready } = watching;
+  const { items, resourceVersion } = await listObjects(cluster, resource, selection, { signal: options.signal });
+  const changes = store.replace(items.map(withoutManagedFields));
+  watching.version = resourceVersion;
+  watching.heardAt = cluster.clock.monotonic();
+  tell(watching, changes);
+  ready.resolve();
+  if (options.onSync) call(watching, options.onSync);
+  return resourceVersion;
+}
+
+/** Follows the events from a version on until the server ends the watch. */
+async function follow<T extends ApiObject>(watching: Watching<T>, resourceVersion: string): Promise<void> {
+  const { cluster, resource, selection, options, store } = watching;
+  const { signal, idleMs = IDLE_MS } = options;
+  const timeoutSeconds = Math.round(MIN_TIMEOUT_S * (1 + cluster.clock.random()));
+  const from = { resourceVersion, timeoutSeconds, idleMs, signal };
+  for await (const { type, object } of watchEvents(cluster, resource, selection, from)) {
+    watching.version = object.metadata!.resourceVersion!;
+    watching.heardAt = cluster.clock.monotonic();
+    watching.failures = 0;
+    if (type === 'BOOKMARK') continue;
+    const kept = withoutManagedFields(object);
+    tell(watching, type === 'DELETED' ? store.remove(kept) : store.put(kept));
+  }
+  watching.failures = 0;
+}
+
+/** Takes in a failure; returns how long to wait, in milliseconds. */
+function failed<T extends ApiObject>(watching: Watching<T>, error: CodedError): number {
+  const { cluster, resource, selection, options, ready } = watching;
+  const failures = ++watching.failures;
+  const lasting = error.errorClass === 'terminal' || error.errorClass === 'usage';
+  if (lasting || failures % LIST_AFTER_FAILURES === 0) watching.version = null;
+  if (lasting && error.code !== 'Expired') ready.reject(error);
+  // Five doublings are as far as a single request goes; a watch has time.
+  const step = backOffMs(failures, cluster.clock.random()) * 2 ** Math.max(0, Math.min(failures, 20) - 6);
+  const retryInMs = Math.round(
+    Math.max(
+      Math.min(options.maxBackOffMs ?? MAX_BACK_OFF_MS, step),
+      Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS),
+    ),
+  );
+  const fields = { resource: resource.plural, namespace: selection.namespace, code: error.code, retryInMs };
+  if (failures > 1 || (lasting && error.code !== 'Expired'))
+    options.log.warn({ ...fields, error: error.message }, 'a watch was interrupted');
+  else options.log.debug({ ...fields, error: error.message }, 'a watch was interrupted');
+  return retryInMs;
+}
+
+async function run<T extends ApiObject>(watching: Watching<T>): Promise<void> {
+  const { cluster, resource, selection, options, ready } = watching;
+  const { clock, server } = cluster;
+  const doing = `watching ${describe(resource, selection)}`;
+  while (!options.signal.aborted) {
+    const began = clock.monotonic();
+    try {
+      await follow(watching, watching.version ?? (await list(watching)));
+      await clock.sleep(Math.max(0, MIN_WATCH_MS - (clock.monotonic() - began)), options.signal);
+    } catch (error) {
+      if (options.signal.aborted) break;
+      await clock.sleep(failed(watching, networkError(error, { doing, server }, false)), options.signal);
+    }
+  }
+  ready.reject(cancelled(doing));
+}
+
 /**
  * Lists the objects of a kind and watches them from there on, until the signal aborts. Goes on where it was after a
- * dropped connection, the server's own time-out, 429, 500, silence or a malformed line; lists anew after 410 and tells
- * what has vanished meanwhile. Pauses between failures, longer each time.
+ * dropped connection, the server's own time-out, 429, 500, silence or a malformed line; lists anew after 410, and after
+ * three failures in a row, and tells what has vanished meanwhile. Pauses between failures, longer each time.
  */
 export function watchResource<T extends ApiObject>(
   cluster: Cluster,
   resource: Resource<T>,
   options: WatchOptions<T>,
 ): Watch<T> {
-  const { signal, log, onChange, onSync, idleMs = IDLE_MS, maxBackOffMs = MAX_BACK_OFF_MS } = options;
   const { namespace, labelSelector, fieldSelector } = options;
-  const selection: Selection = {
-    ...(namespace === undefined ? {} : { namespace }),
-    ...(labelSelector === undefined ? {} : { labelSelector }),
-    ...(fieldSelector === undefined ? {} : { fieldSelector }),
+  const watching: Watching<T> = {
+    cluster,
+    resource,
+    selection: {
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(labelSelector === undefined ? {} : { labelSelector }),
+      ...(fieldSelector === undefined ? {} : { fieldSelector }),
+    },
+    options,
+    store: createStore<T>(),
+    ready: Promise.withResolvers<void>(),
+    version: null,
+    heardAt: -Infinity,
+    failures: 0,
   };
-  const { clock } = cluster;
-  const what = describe(resource, { namespace });
-  const store = createStore<T>();
-  const ready = Promise.withResolvers<void>();
-  ready.promise.catch(() => undefined);
-  /** Where the events go on; null: a list is needed. */
-  let version: string | null = null;
-  let heardAt = -Infinity;
-  let failures = 0;
-  let malformed = 0;
-
-  const heard = (): void => {
-    heardAt = clock.monotonic();
-    failures = 0;
-  };
-  const call = (callback: () => void): void => {
-    try {
-      callback();
-    } catch (error) {
-      log.warn({ resource: resource.plural, error: messageOf(error) }, 'a handler of watch events failed');
-    }
-  };
-  const tell = (changes: readonly Change<T>[]): void => {
-    for (const change of changes) call(() => onChange(change));
-  };
-  const list = async (): Promise<string> => {
-    const { items, resourceVersion } = await listObjects(cluster, resource, selection, { signal });
-    const changes = store.replace(items.map(withoutManagedFields));
-    version = resourceVersion;
-    heard();
-    tell(changes);
-    ready.resolve();
-    if (onSync) call(onSync);
-    return resourceVersion;
-  };
-  const follow = async (resourceVersion: string): Promise<void> => {
-    const timeoutSeconds = Math.round(MIN_TIMEOUT_S * (1 + clock.random()));
-    const from = { resourceVersion, timeoutSeconds, idleMs, signal };
-    for await (const { type, object } of watchEvents(cluster, resource, selection, from)) {
-      version = object.metadata!.resourceVersion!;
-      malformed = 0;
-      heard();
-      if (type === 'BOOKMARK') continue;
-      const kept = withoutManagedFields(object);
-      tell(type === 'DELETED' ? store.remove(kept) : store.put(kept));
-    }
-  };
-  const failed = (error: CodedError): number => {
-    failures++;
-    if (error.code === 'Expired' || (error.code === 'WatchMalformed' && ++malformed >= MALFORMED_LIMIT)) {
-      version = null;
-      malformed = 0;
-    }
-    if (error.errorClass === 'terminal' || error.errorClass === 'usage') {
-      if (error.code !== 'Expired') ready.reject(error);
-    }
-    const wait = Math.min(maxBackOffMs, backOffMs(failures, clock.random()) * 2 ** Math.max(0, failures - 6));
-    const retryInMs = Math.round(Math.max(wait, error.retryAfterMs ?? 0));
-    const fields = { resource: resource.plural, namespace, code: error.code, error: error.message, retryInMs };
-    if (failures > 1 || error.errorClass !== 'transient') log.warn(fields, 'a watch was interrupted');
-    else log.debug(fields, 'a watch was interrupted');
-    return retryInMs;
-  };
-  const run = async (): Promise<void> => {
-    while (!signal.aborted) {
-      const began = clock.monotonic();
-      try {
-        await follow(version ?? (await list()));
-        await clock.sleep(Math.max(0, MIN_WATCH_MS - (clock.monotonic() - began)), signal);
-      } catch (error) {
-        if (signal.aborted) break;
-        const coded = networkError(error, { doing: `watching ${what}`, server: cluster.server }, false);
-        await clock.sleep(failed(coded), signal);
-      }
-    }
-    ready.reject(cancelled(`watching ${what}`));
-  };
-
+  watching.ready.promise.catch(() => undefined);
   return {
-    store,
-    synced: () => version !== null,
-    silentMs: () => clock.monotonic() - heardAt,
-    ready: ready.promise,
-    ended: run(),
+    store: watching.store,
+    synced: () => watching.version !== null,
+    silentMs: () => cluster.clock.monotonic() - watching.heardAt,
+    ready: watching.ready.promise,
+    ended: run(watching),
   };
 }

@@ -178,7 +178,8 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
         signal.throwIfAborted();
         const mine = active.get(runName(key));
         const isOver = await exists(store.paths(key).ending);
-        if (isOver) await mine?.done; // it is written down, and about to be let go of
+        if (isOver)
+          await mine?.done; // it is written down, and about to be let go of
         else if (mine || (await executedElsewhere(key)))
           throw transientError('RunNotEnded', `${key.job} #${key.run} is still being executed`, {
             hint: 'cancel it first',

@@ -1,0 +1,360 @@
+/**
+ * The gate: a script for busybox's `sh` that is the first process of every container of a pod with several steps
+ * (design.md §4). All containers start together; each gate waits for its turn, runs the command of its step, and ends
+ * with the command's exit code.
+ *
+ * - **Turn.** A gate takes a lock (flock) on a file of its own in the shared state folder and marks itself ready; the
+ *   kernel releases the lock when the gate ends, however that happens. The first gate waits until all are ready, so that
+ *   no command runs in a pod that is not Running yet (an image that can't be pulled, an eviction while Pending). Every
+ *   other gate waits for the lock of the one before it and reads the result that it has left.
+ * - **Result.** `go` (exit code 0), `stopped` (an exit code that ends the run without being a failure), `failed` or
+ *   `cancelled`. After anything but `go`, later steps end without running: exit code 0, or 143 after a cancel. A gate
+ *   that finds no result ends with 125: the one before it was killed, as by the OOM killer, or the folder was emptied.
+ *   It is never taken for a success.
+ * - **Command.** It runs in a session of its own, in the foreground of a small launcher: a shell's background commands
+ *   have SIGINT and SIGQUIT ignored, and so had all programs that a step starts. The launcher passes its exit code on
+ *   through a pipe that ends with it.
+ * - **Time-outs.** When the step's or the run's has passed: TERM to all processes of the container, KILL after the grace.
+ *   The gate then never ends with 0, but with 124 where the command does.
+ * - **TERM** (the pod is deleted) is passed to the command of a step; gates that wait remember it. Steps of `finally` run
+ *   on, within the pod's grace period, whose length allows for them.
+ * - **What a command leaves behind** is killed before the next step may start.
+ *
+ * The gate has to be process 1 of its container: then `kill -1` reaches everything there, and nothing else. It needs
+ * flock, mkfifo, setsid, sleep, date and sh of a static busybox, and nothing of the step's image.
+ */
+export const GATE = `# The gate of a step: waits for its turn, runs a command, ends with its exit code.
+# Arguments: NAME=VALUE ... -- PROGRAM [ARGUMENT ...]
+gate_umask=$(umask)
+umask 0
+set -f
+gate_when= gate_timeout=0
+
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+  case $1 in
+    step=*) gate_step=\${1#*=} ;;
+    position=*) gate_position=\${1#*=} ;;
+    gates=*) gate_gates=\${1#*=} ;;
+    when=*) gate_when=\${1#*=} ;;
+    timeout=*) gate_timeout=\${1#*=} ;;
+    run-timeout=*) gate_run_timeout=\${1#*=} ;;
+    finally-timeout=*) gate_finally_timeout=\${1#*=} ;;
+    grace=*) gate_grace=\${1#*=} ;;
+    fine=*) gate_fine=\${1#*=} ;;
+    umask=*) gate_umask=\${1#*=} ;;
+    directory=*) gate_directory=\${1#*=} ;;
+    state=*) gate_state=\${1#*=} ;;
+    busybox=*) gate_busybox=\${1#*=} ;;
+    report=*) gate_report=\${1#*=} ;;
+  esac
+  shift
+done
+shift
+
+gate_verdict=go gate_run_start=- gate_finally_start=- gate_started=
+gate_cancelled= gate_stopping= gate_noticed= gate_deadline=
+
+gate_say() { echo "runledger: step $gate_step: $1" >&2; }
+
+# Hundredths of a second since the machine started, into gate_now.
+gate_clock() {
+  read -r gate_now gate_rest </proc/uptime
+  gate_now=$((\${gate_now%.*} * 100 + 1\${gate_now#*.} - 100))
+}
+
+# RESULT CODE: leaves the word for the next gate and the report, and ends the container.
+gate_end() {
+  echo "$gate_verdict $gate_run_start $gate_finally_start" >"$gate_state/$gate_position.result"
+  {
+    printf '{"gate":1,"result":"%s","code":%s,"started":"%s","finished":"%s"}' "$1" "$2" "$gate_started" "$("$gate_busybox" date -u +%Y-%m-%dT%H:%M:%SZ)" >"$gate_report"
+  } 2>/dev/null
+  exit "$2"
+}
+
+# PID: waits until that child has ended, whatever signals come meanwhile; its exit code into gate_code.
+gate_await() {
+  while :; do
+    gate_noticed=
+    wait "$1"
+    gate_code=$?
+    [ -n "$gate_noticed" ] && kill -0 "$1" 2>/dev/null || return
+  done
+}
+
+if [ $$ != 1 ]; then
+  gate_say 'the gate has to be process 1 of its container; leave shareProcessNamespace and hostPID out of spec.pod'
+  exit 125
+fi
+trap 'gate_noticed=yes gate_cancelled=yes' TERM
+
+# --- The turn ---
+exec 9>"$gate_state/$gate_position.lock"
+if ! "$gate_busybox" flock -n 9; then
+  gate_say 'another process holds the lock of this step'
+  exit 125
+fi
+echo ready >"$gate_state/$gate_position.ready"
+
+# POSITION: whether that gate has become ready; gives up when the pod is deleted.
+gate_ready() {
+  while [ ! -e "$gate_state/$1.ready" ]; do
+    [ -n "$gate_cancelled" ] && return 1
+    "$gate_busybox" sleep 0.1 9>&-
+  done
+}
+
+if [ "$gate_position" = 1 ]; then
+  gate_other=2
+  while [ "$gate_other" -le "$gate_gates" ] && gate_ready "$gate_other"; do
+    gate_other=$((gate_other + 1))
+  done
+else
+  gate_before=$((gate_position - 1))
+  if gate_ready "$gate_before"; then
+    "$gate_busybox" flock -s "$gate_state/$gate_before.lock" "$gate_busybox" true 9>&- &
+    gate_await $!
+    gate_verdict=lost
+    { read -r gate_verdict gate_run_start gate_finally_start <"$gate_state/$gate_before.result"; } 2>/dev/null
+    case "$gate_verdict $gate_run_start $gate_finally_start" in
+      'go '[0-9]*' '* | 'stopped '[0-9]*' '* | 'failed '[0-9]*' '* | 'cancelled '*' '*) ;;
+      *)
+        gate_verdict=failed gate_run_start=0 gate_finally_start=-
+        if [ -z "$gate_when" ]; then
+          gate_say 'not run: the step before it ended without leaving a result'
+          gate_end lost 125
+        fi
+        ;;
+    esac
+  fi
+fi
+[ -n "$gate_cancelled" ] && gate_verdict=cancelled
+
+# --- Whether to run ---
+case $gate_when:$gate_verdict in
+  :go) ;;
+  :cancelled) gate_end skipped 143 ;;
+  always:*) [ "$gate_run_start" = - ] && gate_end skipped 0 ;;
+  onSuccess:go | onSuccess:stopped | onFailure:failed) ;;
+  *) gate_end skipped 0 ;;
+esac
+
+# --- How long ---
+gate_clock
+if [ -n "$gate_when" ]; then
+  [ "$gate_finally_start" = - ] && gate_finally_start=$gate_now
+  gate_deadline=$((gate_finally_start + gate_finally_timeout * 100)) gate_limit=finally
+else
+  [ "$gate_run_start" = - ] && gate_run_start=$gate_now
+  gate_deadline=$((gate_run_start + gate_run_timeout * 100)) gate_limit=run
+fi
+if [ "$gate_timeout" != 0 ] && [ $((gate_now + gate_timeout * 100)) -lt "$gate_deadline" ]; then
+  gate_deadline=$((gate_now + gate_timeout * 100)) gate_limit=step
+fi
+gate_started=$("$gate_busybox" date -u +%Y-%m-%dT%H:%M:%SZ)
+
+# --- What to run ---
+# MESSAGE CODE
+gate_start_error() {
+  gate_say "$1"
+  [ -z "$gate_when" ] && gate_verdict=failed
+  gate_end start-error "$2"
+}
+
+if [ "$gate_now" -ge "$gate_deadline" ]; then
+  [ -z "$gate_when" ] && gate_verdict=failed
+  gate_end "timeout-$gate_limit" 124
+fi
+cd "$gate_directory" 2>/dev/null || gate_start_error "there is no working directory $gate_directory" 127
+gate_program=$1
+shift
+case $gate_program in
+  */*) ;;
+  *)
+    gate_ifs=$IFS IFS=:
+    for gate_folder in \${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}; do
+      if [ -f "\${gate_folder:=.}/$gate_program" ] && [ -x "$gate_folder/$gate_program" ]; then
+        gate_program=$gate_folder/$gate_program
+        break
+      fi
+    done
+    IFS=$gate_ifs
+    ;;
+esac
+case $gate_program in
+  */*) ;;
+  *) gate_start_error "there is no $gate_program on the PATH" 127 ;;
+esac
+[ -e "$gate_program" ] || gate_start_error "there is no $gate_program" 127
+[ -f "$gate_program" ] && [ -x "$gate_program" ] || gate_start_error "$gate_program may not be executed" 126
+
+# --- Running it ---
+gate_stop() {
+  [ -n "$gate_stopping" ] && return
+  gate_stopping=$1
+  kill -TERM -1 2>/dev/null
+  { "$gate_busybox" sleep "$gate_grace"; kill -USR2 1; } 9>&- &
+}
+gate_term() {
+  gate_noticed=yes gate_cancelled=yes
+  [ -z "$gate_when" ] && gate_stop cancelled
+}
+gate_expire() {
+  gate_noticed=yes
+  gate_clock
+  [ "$gate_now" -ge "$gate_deadline" ] && gate_stop timeout
+}
+gate_kill() {
+  gate_noticed=yes
+  [ -n "$gate_stopping" ] && kill -KILL -1 2>/dev/null
+}
+
+gate_pipe=$gate_state/$gate_position.code gate_up=$gate_state/$gate_position.up
+"$gate_busybox" mkfifo -m 600 "$gate_pipe" "$gate_up" || gate_start_error 'the state folder is not writable' 125
+# Reads the exit code, or the end of the launcher that wrote none.
+{ trap '' TERM; gate_code=; read -r gate_code <"$gate_pipe"; exit "\${gate_code:-137}"; } 9>&- &
+gate_reader=$!
+exec 8<>"$gate_up"
+# The second setsid leads a process group already and so forks: the launcher is no child of this shell, which need not
+# wait for it, and yet was not started in the background.
+"$gate_busybox" setsid "$gate_busybox" setsid "$gate_busybox" sh -c '
+trap : TERM
+exec 7>&2 2>/dev/null 8>"$1"
+echo up >"$2"
+umask "$3"
+shift 3
+unset OLDPWD SHLVL
+"$@" 2>&7 7>&- 8>&-
+echo $? >&8
+' launcher "$gate_pipe" "$gate_up" "$gate_umask" "$gate_program" "$@" </dev/null 8>&- 9>&- ||
+  gate_start_error 'no further process can be started' 125
+gate_tries=0
+until read -r -t 60 gate_rest <&8 || [ $((gate_tries += 1)) -gt 5 ]; do :; done
+exec 8>&-
+
+trap gate_term TERM
+trap gate_expire USR1
+trap gate_kill USR2
+gate_clock
+gate_left=$((gate_deadline > gate_now ? gate_deadline - gate_now + 1 : 1))
+{ "$gate_busybox" sleep "$((gate_left / 100)).$((gate_left % 100 / 10))$((gate_left % 10))"; kill -USR1 1; } 9>&- &
+[ -n "$gate_cancelled" ] && gate_term
+gate_await "$gate_reader"
+
+# --- The end ---
+trap 'gate_cancelled=yes' TERM
+trap '' USR1 USR2
+gate_tries=0
+kill -KILL -1 2>/dev/null
+while kill -0 -1 2>/dev/null && [ "$gate_tries" -lt 100 ]; do
+  # The first two only give the shell a chance to collect what has ended.
+  "$gate_busybox" sleep "0.0$((gate_tries < 2 ? 0 : 5))"
+  gate_tries=$((gate_tries + 1))
+done
+gate_result=exited
+if [ "$gate_stopping" = timeout ]; then
+  gate_result=timeout-$gate_limit
+  [ "$gate_code" = 0 ] && gate_code=124
+  [ -z "$gate_when" ] && gate_verdict=failed
+elif [ -n "$gate_cancelled" ]; then
+  gate_verdict=cancelled
+  [ -n "$gate_stopping" ] && gate_result=cancelled
+elif [ -z "$gate_when" ]; then
+  case " $gate_fine " in
+    *" $gate_code "*) gate_verdict=stopped ;;
+    *) [ "$gate_code" = 0 ] || gate_verdict=failed ;;
+  esac
+fi
+gate_end "$gate_result" "$gate_code"
+`;
+
+/** What a gate is told. Times are whole seconds. */
+export interface GateSettings {
+  readonly step: string;
+  /** Counts from 1. */
+  readonly position: number;
+  readonly gates: number;
+  /** Null for a step proper; else when this step of `finally` runs. */
+  readonly when: 'always' | 'onSuccess' | 'onFailure' | null;
+  /** The step's own time-out; null for none. */
+  readonly timeoutS: number | null;
+  readonly runTimeoutS: number;
+  /** All steps of `finally` together. */
+  readonly finallyTimeoutS: number;
+  readonly graceS: number;
+  /** Exit codes besides 0 that are no failure; they end the run all the same. */
+  readonly notFailures: readonly number[];
+  /** Where the command starts. */
+  readonly directory: string;
+  /** The folder that all gates of the pod share. */
+  readonly state: string;
+  readonly busybox: string;
+  /** Where the report goes. */
+  readonly report: string;
+  /** The umask of the command; the container's own where it is left out. */
+  readonly umask?: string;
+}
+
+/** The arguments of the gate script, up to those of the command. */
+export function gateArguments(settings: GateSettings): readonly string[] {
+  const { when, timeoutS, umask } = settings;
+  return [
+    `step=${settings.step}`,
+    `position=${settings.position}`,
+    `gates=${settings.gates}`,
+    ...(when === null ? [] : [`when=${when}`]),
+    ...(timeoutS === null ? [] : [`timeout=${timeoutS}`]),
+    `run-timeout=${settings.runTimeoutS}`,
+    `finally-timeout=${settings.finallyTimeoutS}`,
+    `grace=${settings.graceS}`,
+    `fine=${settings.notFailures.join(' ')}`,
+    ...(umask === undefined ? [] : [`umask=${umask}`]),
+    `directory=${settings.directory}`,
+    `state=${settings.state}`,
+    `busybox=${settings.busybox}`,
+    `report=${settings.report}`,
+    '--',
+  ];
+}
+
+const RESULTS = [
+  'exited',
+  'skipped',
+  'cancelled',
+  'timeout-step',
+  'timeout-run',
+  'timeout-finally',
+  'start-error',
+  'lost',
+] as const;
+
+/**
+ * What a gate leaves as its container's termination message. The job can write there too: it explains an exit code other
+ * than 0, and never makes a success of anything (design.md §3.9).
+ */
+export interface GateReport {
+  /**
+   * `exited`: the command ended by itself. `skipped`: it was not started, after another step's end or because of `when`.
+   * `cancelled`: it was stopped by TERM. `timeout-…`: it was stopped when that time was over. `start-error`: there was
+   * nothing to start. `lost`: it was not started, since the step before it had died without a word.
+   */
+  readonly result: (typeof RESULTS)[number];
+  readonly code: number;
+  /** RFC 3339, UTC; null where the command was not started. */
+  readonly started: string | null;
+  readonly finished: string;
+}
+
+/** The report in a termination message; null where there is none. */
+export function parseGateReport(message: string): GateReport | null {
+  let report: Record<string, unknown> | null;
+  try {
+    report = JSON.parse(message) as Record<string, unknown> | null;
+  } catch {
+    return null;
+  }
+  const result = RESULTS.find((known) => known === report?.['result']);
+  const { gate, code, started, finished } = report ?? {};
+  if (gate !== 1 || result === undefined || !Number.isInteger(code)) return null;
+  if (typeof started !== 'string' || typeof finished !== 'string') return null;
+  return { result, code: Number(code), started: started === '' ? null : started, finished };
+}

@@ -1,0 +1,50 @@
+/** Where things lie in the containers of a pod. */
+export const PATHS = {
+  /** The payload: scripts, and the gate where there is one. */
+  payload: '/runledger/payload',
+  /** The job's `files` with relative paths: RUNLEDGER_FILES. */
+  files: '/runledger/files',
+  workspace: '/runledger/workspace',
+  home: '/runledger/home',
+  output: '/runledger/output',
+  shared: '/runledger/shared',
+  /** The gate's busybox: read-only for steps. */
+  gate: '/runledger/gate',
+  /** What the gates of a pod tell each other. */
+  state: '/runledger/state',
+} as const;
+
+/** The volumes of a pod that are runledger's. An overlay may replace the writable ones, such as the workspace. */
+export const VOLUMES = {
+  payload: 'runledger-payload',
+  files: 'runledger-files',
+  /** The job's `files` with absolute paths. */
+  absoluteFiles: 'runledger-absolute-files',
+  workspace: 'runledger-workspace',
+  home: 'runledger-home',
+  output: 'runledger-output',
+  shared: 'runledger-shared',
+  gate: 'runledger-gate',
+  state: 'runledger-state',
+} as const;
+
+/** The init container that brings the gate's busybox; no step of the job. */
+export const GATE_CONTAINER = 'runledger-gate';
+
+export const GATE_SCRIPT = `${PATHS.payload}/gate`;
+export const GATE_BUSYBOX = `${PATHS.gate}/busybox`;
+
+/** Keys of the payload. */
+export const KEYS = {
+  /** The run as it was planned. */
+  record: 'record',
+  /** Which run it is, in words: what every pod mounts, so that none starts without the payload. */
+  run: 'run',
+  gate: 'gate',
+  script: (step: string): string => `script.${step}`,
+  /** By the position in `spec.files`: paths hold characters that keys can't. */
+  file: (index: number): string => `file.${index}`,
+} as const;
+
+/** Where a step's script lies in its container. */
+export const scriptPath = (step: string): string => `${PATHS.payload}/steps/${step}`;
