@@ -50,11 +50,11 @@ async function writer(number: number): Promise<() => Promise<void>> {
   return async () => {
     await sleep(Math.random() * task.everyMs);
     const deadline = performance.now() + LIMIT_MS;
-    let ended = false;
+    const state = { ended: false };
     const pusher = (async () => {
-      while (!ended || waiting.length > 0) {
+      while (!state.ended || waiting.length > 0) {
         if (waiting.length > 0 && performance.now() < deadline) await pushAll(deadline);
-        else if (ended) return;
+        else if (state.ended) return;
         else await sleep(20);
       }
     })();
@@ -62,7 +62,7 @@ async function writer(number: number): Promise<() => Promise<void>> {
       waiting.push({ finished: performance.now(), run });
       await sleep(task.everyMs);
     }
-    ended = true;
+    state.ended = true;
     await pusher;
   };
 }

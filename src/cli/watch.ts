@@ -25,9 +25,9 @@ export async function watchLoop(
   const wake = createWake();
   const watching = workshop.repository.source.watch(() => wake.ring(), stop.soft);
   let failures = 0;
-  let watchFailed: unknown;
+  let watchFailed: Error | undefined;
   watching.catch((error: unknown) => {
-    watchFailed = error;
+    watchFailed = error instanceof Error ? error : new Error(String(error));
     wake.ring();
   });
   while (!stop.soft.aborted) {

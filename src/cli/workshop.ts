@@ -25,7 +25,8 @@ export interface Workshop {
   readonly ledgerBranch: string | null;
   readonly runner: Runner;
   readonly reconciler: Reconciler;
-  close(): Promise<void>;
+  /** Ends what runs here; `now`: at once, without waiting for it. */
+  close(now?: boolean): Promise<void>;
 }
 
 /** How long one process waits for another that plans and starts runs of the same repository. */
@@ -41,7 +42,7 @@ export async function openWorkshop(
   const kind = runnerKind(repository, options.runner);
   const catalogs = createCatalogBuilder();
   const by = { runner: kind, version: VERSION, host: hostname() } as const;
-  const runner: Runner = createProcessRunner({
+  const runner = createProcessRunner({
     stateDir: repository.stateDir,
     secrets: options.secrets === undefined ? new Map() : await readSecretsFile(options.secrets),
     concurrency: concurrencyOf(options.concurrency),
@@ -74,8 +75,9 @@ export async function openWorkshop(
     ledgerBranch: repository.ledgerBranch,
     runner,
     reconciler,
-    async close() {
-      await runner.close('CancelRequested');
+    async close(now = false) {
+      if (now) runner.kill();
+      else await runner.close('CancelRequested');
       await repository.close();
     },
   };

@@ -1,12 +1,54 @@
-import type { V1ContainerStateTerminated, V1ContainerStatus, V1Pod } from '@kubernetes/client-node';
 import type { AttemptEnding } from '../runner/port.ts';
 import type { Reason } from '../schemas/index.ts';
+
+interface Terminated {
+  readonly exitCode: number;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly startedAt?: string;
+  readonly finishedAt?: string;
+}
+
+interface ContainerStatus {
+  readonly name: string;
+  readonly image?: string;
+  readonly state?: {
+    readonly waiting?: { readonly reason?: string; readonly message?: string };
+    readonly running?: { readonly startedAt?: string };
+    readonly terminated?: Terminated;
+  };
+}
+
+/** The fields of a Pod that are evidence, as the API server sends them: times are RFC 3339. */
+export interface PodObject {
+  readonly metadata?: {
+    readonly creationTimestamp?: string;
+    readonly deletionTimestamp?: string;
+    readonly deletionGracePeriodSeconds?: number;
+  };
+  readonly spec?: { readonly nodeName?: string };
+  readonly status?: {
+    readonly phase?: string;
+    readonly reason?: string;
+    readonly message?: string;
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason?: string;
+      readonly message?: string;
+    }[];
+    readonly containerStatuses?: readonly ContainerStatus[];
+    readonly initContainerStatuses?: readonly ContainerStatus[];
+  };
+}
 
 /** An end that we asked for, noted on the pod before it was asked for. */
 export interface AskedEnd {
   readonly reason: Reason;
   /** RFC 3339, UTC. */
   readonly at: string;
+  /** Why, as a sentence, where there is more to tell than the reason. */
+  readonly message?: string;
 }
 
 /** What has to be known beside the pod itself. Times are milliseconds. */
@@ -38,7 +80,7 @@ export type PodVerdict = PodReading & {
   readonly end?: { readonly reason: Reason; readonly ending: AttemptEnding };
 };
 
-const ms = (time: Date | string | undefined): number => (time === undefined ? Number.NaN : new Date(time).getTime());
+const ms = (time: string | undefined): number => (time === undefined ? Number.NaN : Date.parse(time));
 
 /** The kubelet counts whole seconds: a time-out that was kept to the second may look a second short. */
 const CLOCK_GRAIN_MS = 1_000;
@@ -51,7 +93,7 @@ const CLOCK_GRAIN_MS = 1_000;
  *
  * `now` is RFC 3339, UTC; it decides on start time-outs, lost nodes and run time-outs of pods that go on.
  */
-export function readPod(pod: V1Pod, context: PodContext, now: string): PodVerdict {
+export function readPod(pod: PodObject, context: PodContext, now: string): PodVerdict {
   const statuses = stepStatuses(pod, context);
   const ended = endOf(pod, statuses, context, now);
   if (ended) return ended;
@@ -67,11 +109,11 @@ export function readPod(pod: V1Pod, context: PodContext, now: string): PodVerdic
 interface StepStatus {
   readonly name: string;
   readonly timeoutMs: number | undefined;
-  readonly status: V1ContainerStatus | undefined;
-  readonly end: V1ContainerStateTerminated | undefined;
+  readonly status: ContainerStatus | undefined;
+  readonly end: Terminated | undefined;
 }
 
-function stepStatuses(pod: V1Pod, { steps }: PodContext): readonly StepStatus[] {
+function stepStatuses(pod: PodObject, { steps }: PodContext): readonly StepStatus[] {
   const byName = new Map((pod.status?.containerStatuses ?? []).map((status) => [status.name, status]));
   return steps.map(({ name, timeoutMs }) => {
     const status = byName.get(name);
@@ -87,10 +129,12 @@ function firstStart(statuses: readonly StepStatus[]): string | null {
 }
 
 /** Pods of which the phase is final, or all of whose steps have ended. */
-function endOf(pod: V1Pod, statuses: readonly StepStatus[], context: PodContext, now: string): PodReading | null {
+function endOf(pod: PodObject, statuses: readonly StepStatus[], context: PodContext, now: string): PodReading | null {
   const allEnded = statuses.length > 0 && statuses.every(({ end }) => end !== undefined);
   const isFinal = pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded';
-  if (!allEnded && !isFinal) return null;
+  // No kubelet will ever say anything of a pod that was deleted before it had a node.
+  const neverPlaced = pod.metadata?.deletionTimestamp !== undefined && pod.spec?.nodeName === undefined;
+  if (!allEnded && !isFinal && !neverPlaced) return null;
   const finishedMs = Math.max(
     ...statuses.map(({ end }) => ms(end?.finishedAt)).filter((time) => !Number.isNaN(time)),
     0,
@@ -104,7 +148,12 @@ function endOf(pod: V1Pod, statuses: readonly StepStatus[], context: PodContext,
   };
 }
 
-function endingOf(pod: V1Pod, statuses: readonly StepStatus[], context: PodContext, finishedMs: number): AttemptEnding {
+function endingOf(
+  pod: PodObject,
+  statuses: readonly StepStatus[],
+  context: PodContext,
+  finishedMs: number,
+): AttemptEnding {
   const running = statuses.find(({ end }) => end === undefined || end.exitCode !== 0)?.name ?? null;
   return (
     askedEnding(statuses, context, finishedMs, running) ??
@@ -194,12 +243,12 @@ const POD_REASONS: ReadonlyMap<string, Reason> = new Map([
   ['TopologyAffinityError', 'NodeRejected'],
 ]);
 
-function podReasonEnding(pod: V1Pod, step: string | null): AttemptEnding | null {
+function podReasonEnding(pod: PodObject, step: string | null): AttemptEnding | null {
   const { reason, message } = pod.status ?? {};
   if (!reason) return null;
   if (reason === 'DeadlineExceeded')
     return { kind: 'timeout', timeout: 'run', step: step ?? '', exitCode: null, limit: 'the pod' };
-  const known = POD_REASONS.get(reason) ?? (/^OutOf/.test(reason) ? 'NodeRejected' : undefined);
+  const known = POD_REASONS.get(reason) ?? (reason.startsWith('OutOf') ? 'NodeRejected' : undefined);
   if (!known) return null;
   return { kind: 'infrastructure', reason: known, message: `${reason}: ${message ?? 'no further word'}`, step };
 }
@@ -213,7 +262,7 @@ const DISRUPTIONS: ReadonlyMap<string, Reason> = new Map([
   ['TerminationByKubelet', 'Evicted'],
 ]);
 
-function disruptionEnding(pod: V1Pod, step: string | null): AttemptEnding | null {
+function disruptionEnding(pod: PodObject, step: string | null): AttemptEnding | null {
   const condition = pod.status?.conditions?.find(
     ({ type, status }) => type === 'DisruptionTarget' && status === 'True',
   );
@@ -223,7 +272,7 @@ function disruptionEnding(pod: V1Pod, step: string | null): AttemptEnding | null
 }
 
 /** A deletion counts when it was asked for before the steps had ended: the object says when it would be over. */
-function deletionEnding(pod: V1Pod, finishedMs: number, step: string | null): AttemptEnding | null {
+function deletionEnding(pod: PodObject, finishedMs: number, step: string | null): AttemptEnding | null {
   const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = pod.metadata ?? {};
   if (!deletionTimestamp) return null;
   const requested = ms(deletionTimestamp) - (deletionGracePeriodSeconds ?? 0) * 1_000;
@@ -272,7 +321,7 @@ function exitEnding(statuses: readonly StepStatus[]): AttemptEnding {
 }
 
 /** A pod of which no step has started: goes on, or has to be ended since it never will. */
-function startingVerdict(pod: V1Pod, context: PodContext, now: string): PodVerdict {
+function startingVerdict(pod: PodObject, context: PodContext, now: string): PodVerdict {
   const reading: PodReading = { phase: 'starting' };
   if (context.asked) return reading;
   const trouble = startTrouble(pod);
@@ -303,7 +352,7 @@ const IMAGE_IS_MISSING =
   /not found|manifest unknown|no such|unauthorized|denied|forbidden|invalid reference|does not exist/i;
 
 /** What keeps a pod from starting, as the kubelet and the scheduler tell it. */
-function startTrouble(pod: V1Pod): (Trouble & { readonly isFinal: boolean }) | null {
+function startTrouble(pod: PodObject): (Trouble & { readonly isFinal: boolean }) | null {
   const containers = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
   for (const { name, state, image } of containers) {
     const { reason = '', message = '' } = state?.waiting ?? {};
@@ -336,7 +385,7 @@ function configTrouble(name: string, message: string): Trouble & { readonly isFi
   return { reason: 'InvalidPod', message: `container ${name}: ${message}${hint}`, isFinal: true };
 }
 
-function lostNode(pod: V1Pod, { nodeLostSince, nodeLostAfterMs }: PodContext, now: string): AttemptEnding | null {
+function lostNode(pod: PodObject, { nodeLostSince, nodeLostAfterMs }: PodContext, now: string): AttemptEnding | null {
   if (nodeLostSince === null || Date.parse(now) - Date.parse(nodeLostSince) < nodeLostAfterMs) return null;
   const message = `node ${pod.spec?.nodeName ?? ''} has not been heard of since ${nodeLostSince}; what it ran may still be running`;
   return { kind: 'infrastructure', reason: 'NodeLost', message, step: null };

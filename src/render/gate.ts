@@ -3,17 +3,17 @@
  * (design.md §4). All containers start together; each gate waits for its turn, runs the command of its step, and ends
  * with the command's exit code.
  *
- * - **Turn.** A gate takes a lock (flock) on a file of its own in the shared state folder and marks itself ready; the
- *   kernel releases the lock when the gate ends, however that happens. The first gate waits until all are ready, so that
- *   no command runs in a pod that is not Running yet (an image that can't be pulled, an eviction while Pending). Every
- *   other gate waits for the lock of the one before it and reads the result that it has left.
+ * - **Turn.** A gate holds a pipe open in the folder that all gates share; the kernel closes it when the gate ends,
+ *   however that happens, and the gate after it, which reads from the pipe, meets the end. Once a gate watches the one
+ *   before it, it is ready. The first one waits until all are: so nothing is missed, and no command runs in a pod that
+ *   is not Running yet (an image that can't be pulled, an eviction while Pending).
  * - **Result.** `go` (exit code 0), `stopped` (an exit code that ends the run without being a failure), `failed` or
  *   `cancelled`. After anything but `go`, later steps end without running: exit code 0, or 143 after a cancel. A gate
  *   that finds no result ends with 125: the one before it was killed, as by the OOM killer, or the folder was emptied.
  *   It is never taken for a success.
  * - **Command.** It runs in a session of its own, in the foreground of a small launcher: a shell's background commands
- *   have SIGINT and SIGQUIT ignored, and so had all programs that a step starts. The launcher passes its exit code on
- *   through a pipe that ends with it.
+ *   have SIGINT and SIGQUIT ignored, and so had all programs that a step starts. The launcher writes down the exit
+ *   code; a pipe that ends with it tells the gate. Without a code it is 137.
  * - **Time-outs.** When the step's or the run's has passed: TERM to all processes of the container, KILL after the grace.
  *   The gate then never ends with 0, but with 124 where the command does.
  * - **TERM** (the pod is deleted) is passed to the command of a step; gates that wait remember it. Steps of `finally` run
@@ -21,7 +21,7 @@
  * - **What a command leaves behind** is killed before the next step may start.
  *
  * The gate has to be process 1 of its container: then `kill -1` reaches everything there, and nothing else. It needs
- * flock, mkfifo, setsid, sleep, date and sh of a static busybox, and nothing of the step's image.
+ * mkfifo, setsid, sleep, date and sh of a static busybox, and nothing of the step's image.
  */
 export const GATE = `# The gate of a step: waits for its turn, runs a command, ends with its exit code.
 # Arguments: NAME=VALUE ... -- PROGRAM [ARGUMENT ...]
@@ -52,7 +52,7 @@ done
 shift
 
 gate_verdict=go gate_run_start=- gate_finally_start=- gate_started=
-gate_cancelled= gate_stopping= gate_noticed= gate_deadline=
+gate_cancelled= gate_stopping= gate_deadline=
 
 gate_say() { echo "runledger: step $gate_step: $1" >&2; }
 
@@ -71,48 +71,46 @@ gate_end() {
   exit "$2"
 }
 
-# PID: waits until that child has ended, whatever signals come meanwhile; its exit code into gate_code.
+# PID [FILE]: waits until that child has ended, whatever signals come meanwhile. TERM ends the waiting while the file is
+# not there yet.
 gate_await() {
-  while :; do
-    gate_noticed=
+  while kill -0 "$1"; do
     wait "$1"
-    gate_code=$?
-    [ -n "$gate_noticed" ] && kill -0 "$1" 2>/dev/null || return
-  done
+    [ -n "$gate_cancelled" ] && [ ! -e "\${2:-/proc}" ] && return
+  done 2>/dev/null
 }
 
 if [ $$ != 1 ]; then
   gate_say 'the gate has to be process 1 of its container; leave shareProcessNamespace and hostPID out of spec.pod'
   exit 125
 fi
-trap 'gate_noticed=yes gate_cancelled=yes' TERM
+trap 'gate_cancelled=yes' TERM
 
 # --- The turn ---
-exec 9>"$gate_state/$gate_position.lock"
-if ! "$gate_busybox" flock -n 9; then
-  gate_say 'another process holds the lock of this step'
-  exit 125
-fi
-echo ready >"$gate_state/$gate_position.ready"
-
-# POSITION: whether that gate has become ready; gives up when the pod is deleted.
-gate_ready() {
-  while [ ! -e "$gate_state/$1.ready" ]; do
-    [ -n "$gate_cancelled" ] && return 1
-    "$gate_busybox" sleep 0.1 9>&-
-  done
-}
+# A pipe per gate, which its gate holds open for writing: whoever reads it meets the end when that gate ends.
+"$gate_busybox" mkfifo "$gate_state/$gate_position.alive" 2>/dev/null
+[ -p "$gate_state/$gate_position.alive" ] || { gate_say "can't make a pipe in $gate_state"; exit 125; }
+exec 9<>"$gate_state/$gate_position.alive"
 
 if [ "$gate_position" = 1 ]; then
   gate_other=2
-  while [ "$gate_other" -le "$gate_gates" ] && gate_ready "$gate_other"; do
-    gate_other=$((gate_other + 1))
+  while [ "$gate_other" -le "$gate_gates" ] && [ -z "$gate_cancelled" ]; do
+    if [ -e "$gate_state/$gate_other.ready" ]; then
+      gate_other=$((gate_other + 1))
+    else
+      "$gate_busybox" sleep 0.1 9>&-
+    fi
   done
 else
   gate_before=$((gate_position - 1))
-  if gate_ready "$gate_before"; then
-    "$gate_busybox" flock -s "$gate_state/$gate_before.lock" "$gate_busybox" true 9>&- &
-    gate_await $!
+  "$gate_busybox" mkfifo "$gate_state/$gate_before.alive" 2>/dev/null
+  {
+    exec 7<"$gate_state/$gate_before.alive"
+    echo ready >"$gate_state/$gate_position.ready"
+    while read -r gate_rest; do :; done <&7
+  } 9>&- &
+  gate_await $! "$gate_state/$gate_position.ready"
+  if [ -e "$gate_state/$gate_position.ready" ]; then
     gate_verdict=lost
     { read -r gate_verdict gate_run_start gate_finally_start <"$gate_state/$gate_before.result"; } 2>/dev/null
     case "$gate_verdict $gate_run_start $gate_finally_start" in
@@ -150,7 +148,6 @@ fi
 if [ "$gate_timeout" != 0 ] && [ $((gate_now + gate_timeout * 100)) -lt "$gate_deadline" ]; then
   gate_deadline=$((gate_now + gate_timeout * 100)) gate_limit=step
 fi
-gate_started=$("$gate_busybox" date -u +%Y-%m-%dT%H:%M:%SZ)
 
 # --- What to run ---
 # MESSAGE CODE
@@ -188,69 +185,82 @@ esac
 [ -f "$gate_program" ] && [ -x "$gate_program" ] || gate_start_error "$gate_program may not be executed" 126
 
 # --- Running it ---
+# Until gate_deadline; then the alarm.
+gate_timer() {
+  gate_clock
+  gate_left=$((gate_deadline > gate_now ? gate_deadline - gate_now + 1 : 1))
+  gate_left=$((gate_left / 100)).$((gate_left % 100 / 10))$((gate_left % 10))
+  { "$gate_busybox" sleep "$gate_left"; kill -USR1 1; } 2>/dev/null 9>&- &
+}
+# WHY
 gate_stop() {
   [ -n "$gate_stopping" ] && return
   gate_stopping=$1
   kill -TERM -1 2>/dev/null
-  { "$gate_busybox" sleep "$gate_grace"; kill -USR2 1; } 9>&- &
+  gate_clock
+  gate_deadline=$((gate_now + gate_grace * 100))
+  gate_timer
+}
+gate_alarm() {
+  gate_clock
+  if [ "$gate_now" -lt "$gate_deadline" ]; then
+    gate_timer # somebody else's signal, or the end of the timer before its time
+  elif [ -n "$gate_stopping" ]; then
+    kill -KILL -1 2>/dev/null
+  else
+    gate_stop timeout
+  fi
 }
 gate_term() {
-  gate_noticed=yes gate_cancelled=yes
+  gate_cancelled=yes
   [ -z "$gate_when" ] && gate_stop cancelled
 }
-gate_expire() {
-  gate_noticed=yes
-  gate_clock
-  [ "$gate_now" -ge "$gate_deadline" ] && gate_stop timeout
-}
-gate_kill() {
-  gate_noticed=yes
-  [ -n "$gate_stopping" ] && kill -KILL -1 2>/dev/null
-}
 
-gate_pipe=$gate_state/$gate_position.code gate_up=$gate_state/$gate_position.up
-"$gate_busybox" mkfifo -m 600 "$gate_pipe" "$gate_up" || gate_start_error 'the state folder is not writable' 125
-# Reads the exit code, or the end of the launcher that wrote none.
-{ trap '' TERM; gate_code=; read -r gate_code <"$gate_pipe"; exit "\${gate_code:-137}"; } 9>&- &
+gate_pipe=$gate_state/$gate_position.runs gate_up=$gate_state/$gate_position.up gate_exit=$gate_state/$gate_position.exit
+"$gate_busybox" mkfifo "$gate_pipe" "$gate_up" || gate_start_error "can't make a pipe in $gate_state" 125
+# Ends when the launcher has ended.
+{ trap '' TERM; while read -r gate_rest; do :; done <"$gate_pipe"; } 9>&- &
 gate_reader=$!
 exec 8<>"$gate_up"
+gate_started=$("$gate_busybox" date -u +%Y-%m-%dT%H:%M:%SZ)
 # The second setsid leads a process group already and so forks: the launcher is no child of this shell, which need not
 # wait for it, and yet was not started in the background.
 "$gate_busybox" setsid "$gate_busybox" setsid "$gate_busybox" sh -c '
 trap : TERM
 exec 7>&2 2>/dev/null 8>"$1"
 echo up >"$2"
-umask "$3"
-shift 3
+gate_exit=$3
+umask "$4"
+shift 4
 unset OLDPWD SHLVL
-"$@" 2>&7 7>&- 8>&-
-echo $? >&8
-' launcher "$gate_pipe" "$gate_up" "$gate_umask" "$gate_program" "$@" </dev/null 8>&- 9>&- ||
+(exec "$@" 2>&7 7>&- 8>&-)
+echo $? >"$gate_exit"
+' launcher "$gate_pipe" "$gate_up" "$gate_exit" "$gate_umask" "$gate_program" "$@" </dev/null 8>&- 9>&- ||
   gate_start_error 'no further process can be started' 125
 gate_tries=0
 until read -r -t 60 gate_rest <&8 || [ $((gate_tries += 1)) -gt 5 ]; do :; done
 exec 8>&-
 
 trap gate_term TERM
-trap gate_expire USR1
-trap gate_kill USR2
-gate_clock
-gate_left=$((gate_deadline > gate_now ? gate_deadline - gate_now + 1 : 1))
-{ "$gate_busybox" sleep "$((gate_left / 100)).$((gate_left % 100 / 10))$((gate_left % 10))"; kill -USR1 1; } 9>&- &
+trap gate_alarm USR1
+gate_timer
 [ -n "$gate_cancelled" ] && gate_term
 gate_await "$gate_reader"
 
 # --- The end ---
 trap 'gate_cancelled=yes' TERM
-trap '' USR1 USR2
+trap '' USR1
 gate_tries=0
-kill -KILL -1 2>/dev/null
-while kill -0 -1 2>/dev/null && [ "$gate_tries" -lt 100 ]; do
-  # The first two only give the shell a chance to collect what has ended.
-  "$gate_busybox" sleep "0.0$((gate_tries < 2 ? 0 : 5))"
-  gate_tries=$((gate_tries + 1))
-done
-gate_result=exited
+{
+  kill -KILL -1
+  while kill -0 -1 && [ "$gate_tries" -lt 100 ]; do
+    # The first two only give the shell a chance to collect what has ended.
+    "$gate_busybox" sleep "0.0$((gate_tries < 2 ? 0 : 5))"
+    gate_tries=$((gate_tries + 1))
+  done
+} 2>/dev/null
+gate_code=137 gate_result=exited
+{ read -r gate_code <"$gate_exit"; } 2>/dev/null
 if [ "$gate_stopping" = timeout ]; then
   gate_result=timeout-$gate_limit
   [ "$gate_code" = 0 ] && gate_code=124

@@ -72,7 +72,7 @@ async function reconcile(target: string, options: ReconcileOptions, { io }: Cont
     return stop.soft.aborted ? EXIT.interrupted : exitCodeOf(findings(report, options.strict === true));
   } finally {
     progress.close();
-    await workshop.close();
+    await workshop.close(stop.hard.aborted);
     stop.close();
   }
 }

@@ -99,7 +99,7 @@ async function run(
     return stop.soft.aborted ? EXIT.interrupted : finish(report, request.id, options, io);
   } finally {
     progress.close();
-    await workshop.close();
+    await workshop.close(stop.hard.aborted);
     stop.close();
   }
 }

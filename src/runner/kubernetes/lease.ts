@@ -5,7 +5,7 @@ import { cancelled } from './errors.ts';
 import { holdLease, momentOf, type HeldLease, type LeaseTarget } from './lease-held.ts';
 import { acquisition, DEFAULT_DURATIONS, readLease, type LeaseDurations, type LeaseRecord } from './lease-record.ts';
 import { createObject, findObject, mergePatch } from './objects.ts';
-import { leases, type Lease } from './wire.ts';
+import { leases } from './wire.ts';
 
 /** What a leader is told. */
 export interface Leadership {
@@ -85,7 +85,7 @@ async function contend(contender: Contender, signal: AbortSignal): Promise<Attem
         ? await createObject(
             cluster,
             leases,
-            { ...body, metadata: { ...body.metadata, name, namespace, labels } } as Lease,
+            { ...body, metadata: { ...body.metadata, name, namespace, labels } },
             options,
           )
         : await mergePatch(
@@ -125,8 +125,11 @@ async function knownEpochOf({ knownEpoch }: ElectionOptions, signal: AbortSignal
   }
 }
 
-/** Leads with a lease that was just acquired, until it is lost, left or taken away by the caller's signal. */
-async function lead(held: HeldLease, contender: Contender, options: ElectionOptions): Promise<void> {
+/**
+ * Leads with a lease that was just acquired, until it is lost, or left by the leader or for the caller's signal.
+ * Returns what the leader threw of its own accord. Throws CodedError (transient) where it could not begin.
+ */
+async function lead(held: HeldLease, contender: Contender, options: ElectionOptions): Promise<{ failure?: unknown }> {
   const { name, namespace, onLead, signal: stop, log } = options;
   const ending = new AbortController();
   const onLost = (): void => ending.abort(held.lost.reason);
@@ -142,10 +145,16 @@ async function lead(held: HeldLease, contender: Contender, options: ElectionOpti
     contender.epoch = Math.max(contender.epoch, held.epoch());
     ending.signal.throwIfAborted();
     log.info({ lease: name, namespace, epoch: held.epoch() }, 'leading');
-    await onLead({ epoch: held.epoch(), signal: ending.signal, isValid: held.isValid });
+    try {
+      await onLead({ epoch: held.epoch(), signal: ending.signal, isValid: held.isValid });
+    } catch (failure) {
+      // What a leader throws after its end is the echo of that end.
+      if (!ending.signal.aborted) return { failure };
+    }
+    return {};
   } catch (error) {
-    // What a leader throws after its end is the echo of that end.
     if (!ending.signal.aborted) throw error;
+    return {};
   } finally {
     left.abort();
     await keeping;
@@ -154,6 +163,9 @@ async function lead(held: HeldLease, contender: Contender, options: ElectionOpti
     else await held.release();
   }
 }
+
+/** Timers may ring a little early. */
+const SLACK_MS = 10;
 
 const isLasting = (error: unknown): boolean =>
   error instanceof CodedError && (error.errorClass === 'terminal' || error.errorClass === 'usage');
@@ -179,17 +191,19 @@ export async function runElected(options: ElectionOptions): Promise<void> {
   const target: LeaseTarget = { cluster, namespace, name, identity, durations, clock, log };
   const contender: Contender = { target, labels, seen: null, epoch: 0 };
   while (!signal.aborted) {
-    let waitMs = durations.retryMs;
+    // Not in step with others, and never longer than the time to try again: a released lease is taken at once.
+    let waitMs = durations.retryMs * (0.8 + 0.2 * clock.random());
+    let ended: { failure?: unknown } = {};
     try {
       const attempt = await contend(contender, signal);
-      if ('held' in attempt) await lead(attempt.held, contender, options);
-      else waitMs = Math.min(waitMs, attempt.waitMs);
+      if ('held' in attempt) ended = await lead(attempt.held, contender, options);
+      else waitMs = Math.min(waitMs, attempt.waitMs + SLACK_MS);
     } catch (error) {
       if (signal.aborted && !isLasting(error)) break;
       if (!(error instanceof CodedError) || isLasting(error)) throw error;
       log.warn({ lease: name, namespace, error: error.message }, 'the election goes on after an error');
     }
-    // Never longer than the time to try again, so that a released lease is taken at once; not in step with others.
-    await clock.sleep(waitMs * (0.8 + 0.2 * clock.random()), signal);
+    if ('failure' in ended) throw ended.failure;
+    await clock.sleep(waitMs, signal);
   }
 }

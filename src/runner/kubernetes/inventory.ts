@@ -1,0 +1,114 @@
+import { LABELS, MANAGER, identityOf, type Component } from '../../render/labels.ts';
+import { recordFrom } from '../../render/payload.ts';
+import type { RunKey, RunRecord } from '../port.ts';
+import { listObjects } from './objects.ts';
+import { runName, type Scope } from './scope.ts';
+import type { Change } from './store.ts';
+import { type ConfigMap, configMaps, type Pod, pods } from './wire.ts';
+import { watchResource } from './watch.ts';
+
+/** What the cluster holds of one run, as far as it is known here. */
+export interface RunObjects {
+  readonly key: RunKey;
+  claim?: ConfigMap;
+  /** From the payload; absent where there is none, or none any more. */
+  record?: RunRecord;
+  /** When the payload was made: RFC 3339. */
+  payloadMade?: string;
+  readonly pods: Map<string, Pod>;
+  /** True while a deletion of a pod has been seen that nobody of us asked for. */
+  vanished?: Pod;
+}
+
+/** Everything of a source that lives in its namespace: claims and pods by a watch, payloads by one list at the start. */
+export interface Inventory {
+  runs(): Iterable<RunObjects>;
+  find(key: RunKey): RunObjects | undefined;
+  /** What we have created ourselves need not wait for the watch. */
+  learn(key: RunKey, found: { claim?: ConfigMap; record?: RunRecord; payloadMade?: string; pod?: Pod }): RunObjects;
+  forget(key: RunKey): void;
+}
+
+/** The labels of a source's objects of one kind. */
+export function selectorOf(scope: Scope, component: Component): string {
+  return [
+    `${LABELS.managedBy}=${MANAGER}`,
+    `${LABELS.component}=${component}`,
+    `${LABELS.installation}=${scope.installation}`,
+    `${LABELS.source}=${scope.source}`,
+  ].join(',');
+}
+
+/**
+ * Opens the watches and returns once they are complete. `changed` is told the run of every object that changes. Throws
+ * what the API server says when the namespace or the permission is missing.
+ */
+export async function openInventory(scope: Scope, changed: (key: RunKey) => void, signal: AbortSignal): Promise<Inventory> {
+  const { cluster, namespace, log } = scope;
+  const runs = new Map<string, RunObjects>();
+  const entry = (key: RunKey): RunObjects => {
+    const name = runName(key);
+    const known = runs.get(name) ?? { key, pods: new Map() };
+    runs.set(name, known);
+    return known;
+  };
+  const onClaim = ({ type, object }: Change<ConfigMap>): void => {
+    const key = identityOf(object);
+    if (!key) return;
+    const run = entry(key);
+    if (type === 'deleted') delete run.claim;
+    else run.claim = object;
+    drop(run);
+    changed(key);
+  };
+  const onPod = ({ type, object }: Change<Pod>): void => {
+    const key = identityOf(object);
+    if (!key) return;
+    const run = entry(key);
+    const name = object.metadata?.name ?? '';
+    if (type === 'deleted') {
+      run.pods.delete(name);
+      run.vanished = object;
+    } else {
+      run.pods.set(name, object);
+    }
+    drop(run);
+    changed(key);
+  };
+  /** A run of which nothing is left is not kept. */
+  const drop = (run: RunObjects): void => {
+    if (!run.claim && run.pods.size === 0) runs.delete(runName(run.key));
+  };
+  const options = { namespace, signal, log };
+  const claims = watchResource(cluster, configMaps, { ...options, labelSelector: selectorOf(scope, 'claim'), onChange: onClaim });
+  const attempts = watchResource(cluster, pods, { ...options, labelSelector: selectorOf(scope, 'attempt'), onChange: onPod });
+  await Promise.all([claims.ready, attempts.ready]);
+  const payloads = await listObjects(cluster, configMaps, { namespace, labelSelector: selectorOf(scope, 'payload') }, { signal });
+  for (const payload of payloads.items) {
+    const key = identityOf(payload);
+    if (key) learnPayload(entry(key), payload, scope);
+  }
+  return {
+    runs: () => runs.values(),
+    find: (key) => runs.get(runName(key)),
+    learn(key, { claim, record, payloadMade, pod }) {
+      const run = entry(key);
+      if (claim) run.claim = claim;
+      if (record) run.record = record;
+      if (payloadMade) run.payloadMade = payloadMade;
+      if (pod) run.pods.set(pod.metadata?.name ?? '', pod);
+      return run;
+    },
+    forget: (key) => void runs.delete(runName(key)),
+  };
+}
+
+function learnPayload(run: RunObjects, payload: ConfigMap, { log }: Scope): void {
+  try {
+    run.record = recordFrom(payload as Parameters<typeof recordFrom>[0]);
+    const made = payload.metadata?.creationTimestamp;
+    if (made) run.payloadMade = made;
+  } catch (error) {
+    log.warn({ payload: payload.metadata?.name, error: String(error) }, 'a payload can not be read');
+  }
+}

@@ -1,0 +1,87 @@
+import { isCoded, terminalError, transientError, type CodedError } from '../../errors.ts';
+import { renderClaim } from '../../render/claim.ts';
+import type { PodContext } from '../../render/context.ts';
+import { identityOf, isOfRun } from '../../render/labels.ts';
+import { renderPayload } from '../../render/payload.ts';
+import { renderPod } from '../../render/pod.ts';
+import type { RunFile, RunRecord } from '../port.ts';
+import { createObject, findObject } from './objects.ts';
+import type { Scope } from './scope.ts';
+import { type ApiObject, type ConfigMap, configMaps, type Pod, pods, type Resource } from './wire.ts';
+
+/** Reached points of a start, for tests that end the process there. */
+export type StartPoint = 'beforeClaim' | 'afterClaim' | 'afterPayload' | 'afterPod';
+
+export interface StartParts {
+  readonly scope: Scope;
+  readonly podContext: Omit<PodContext, 'payload' | 'epoch' | 'namespace' | 'installation' | 'source'>;
+  readonly reached: (point: StartPoint) => Promise<void>;
+}
+
+export type Started =
+  | { readonly kind: 'started'; readonly claim: ConfigMap; readonly payload: ConfigMap; readonly pod: Pod }
+  /** The number belongs to a run of another trigger. */
+  | { readonly kind: 'taken' }
+  /** The API server refused the payload or the pod for good; the claim is ours. */
+  | { readonly kind: 'refused'; readonly claim: ConfigMap; readonly error: CodedError };
+
+/**
+ * Claim, payload, pod: each created once, under the name that everybody computes alike. What is there already and is of the same
+ * run is adopted, so that a start that was cut off anywhere is finished by calling this again. Throws what the API server
+ * says where it keeps the claim from being made, and transient errors.
+ */
+export async function startRun(parts: StartParts, record: RunRecord, files: readonly RunFile[], signal: AbortSignal): Promise<Started> {
+  const { scope, reached } = parts;
+  const context = { ...scope, epoch: scope.authority.epoch };
+  await reached('beforeClaim');
+  const claim = await createOrAdopt(scope, configMaps, renderClaim(record, context) as ConfigMap, record, signal);
+  if (claim === 'taken') return { kind: 'taken' };
+  await reached('afterClaim');
+  try {
+    const rendered = renderPayload({ record, files, context, claim: ownerOf(claim) }) as ConfigMap;
+    const payload = await createOrAdopt(scope, configMaps, rendered, record, signal);
+    if (payload === 'taken') return { kind: 'taken' };
+    await reached('afterPayload');
+    const podContext = { ...parts.podContext, ...context, payload: ownerOf(payload) };
+    const podObject = renderPod({ record, task: 'default', attempt: 1, slots: 1, context: podContext }) as Pod;
+    const pod = await createOrAdopt(scope, pods, podObject, record, signal);
+    if (pod === 'taken') return { kind: 'taken' };
+    await reached('afterPod');
+    return { kind: 'started', claim, payload, pod };
+  } catch (error) {
+    if (isCoded(error) && error.errorClass === 'terminal' && error.code !== 'LeadershipLost') return { kind: 'refused', claim, error };
+    throw error;
+  }
+}
+
+const ownerOf = ({ metadata }: ApiObject): { name: string; uid: string } => ({ name: metadata?.name ?? '', uid: metadata?.uid ?? '' });
+
+/**
+ * Creates an object, or adopts the one that is there if it is the same run's. An answer that was lost is cleared up by
+ * reading. Throws `NameTaken` where somebody else's object has the name.
+ */
+async function createOrAdopt<T extends ApiObject>(
+  scope: Scope,
+  resource: Resource<T>,
+  object: T,
+  record: RunRecord,
+  signal: AbortSignal,
+): Promise<T | 'taken'> {
+  const { cluster, authority } = scope;
+  const ref = { name: object.metadata?.name ?? '', namespace: scope.namespace };
+  // A paused process wakes up here: what it had read may be long past.
+  if (!authority.isValid()) throw transientError('LeadershipLost', `not creating ${ref.name}: another process leads by now`);
+  try {
+    return await createObject(cluster, resource, object, { signal });
+  } catch (error) {
+    if (!isCoded(error, 'AlreadyExists') && !isCoded(error, 'CreateUncertain')) throw error;
+    const found = await findObject(cluster, resource, ref, { signal });
+    if (!found) throw transientError('CreateUncertain', `${ref.name} may have been created and is not to be found now`);
+    const identity = identityOf(found);
+    if (identity && isOfRun(identity, scope, record)) return found;
+    if (identity?.installation === scope.installation && identity.source === scope.source) return 'taken';
+    throw terminalError('NameTaken', `${resource.kind} ${scope.namespace}/${ref.name} exists and belongs to somebody else`, {
+      hint: `look at it with \`kubectl -n ${scope.namespace} get ${resource.plural} ${ref.name} -o yaml\``,
+    });
+  }
+}
