@@ -54,7 +54,7 @@ export interface AskedEnd {
 /** What has to be known beside the pod itself. Times are milliseconds. */
 export interface PodContext {
   /** The steps, in order: the pod's containers of these names. */
-  readonly steps: readonly { readonly name: string; readonly timeoutMs?: number | undefined }[];
+  readonly steps: readonly { readonly name: string; readonly timeoutMs: number | null }[];
   readonly runMs: number;
   readonly startMs: number;
   readonly asked: AskedEnd | null;
@@ -108,7 +108,7 @@ export function readPod(pod: PodObject, context: PodContext, now: string): PodVe
 
 interface StepStatus {
   readonly name: string;
-  readonly timeoutMs: number | undefined;
+  readonly timeoutMs: number | null;
   readonly status: ContainerStatus | undefined;
   readonly end: Terminated | undefined;
 }
@@ -217,7 +217,7 @@ function stepTimeout(statuses: readonly StepStatus[]): AttemptEnding | null {
     if (!end) return null;
     const finished = ms(end.finishedAt);
     if (end.exitCode !== 0) {
-      if (timeoutMs === undefined || finished - since < timeoutMs - CLOCK_GRAIN_MS) return null;
+      if (timeoutMs === null || finished - since < timeoutMs - CLOCK_GRAIN_MS) return null;
       return { kind: 'timeout', timeout: 'step', step: name, exitCode: end.exitCode, limit: seconds(timeoutMs) };
     }
     since = finished;

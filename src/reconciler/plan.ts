@@ -81,7 +81,7 @@ function planJob(name: string, input: PlanInput, actual: Actual): readonly Actio
   return next ? [...ended, next] : ended;
 }
 
-function recordAction(run: LiveRun): Action {
+function recordAction(run: Pick<LiveRun, 'record'>): Action {
   const { job, run: number, path, trigger } = run.record;
   return {
     job,
@@ -100,6 +100,7 @@ function desiredAction(desired: DesiredJob, input: PlanInput, actual: Actual): A
   const refused = input.refuses(desired);
   const active = actual.live.find((run) => run.phase !== 'ended' || !run.mine);
   const request = input.requests.find((candidate) => candidate.job === job && !isServed(candidate, actual));
+  if (active?.phase === 'interrupted') return interruptedAction(desired, active);
   if (active) return activeAction(desired, active, actual);
   if (refused.length > 0 && (request || isDue(desired, input, actual))) {
     const message = `refused: this runner can't do ${refused.join(', ')}; use --runner kubernetes`;
@@ -134,6 +135,16 @@ function isDue(desired: DesiredJob, { triggers }: PlanInput, actual: Actual): bo
 function runsOnCommit({ manifest }: DesiredJob): boolean {
   const { on } = manifest.spec;
   return on === undefined || (on.commit !== undefined && on.commit !== false);
+}
+
+/**
+ * A run that was claimed, and whose start was cut off: it is started under its own number as long as the job still says what
+ * it was claimed for, and recorded as what it is otherwise.
+ */
+function interruptedAction(desired: DesiredJob, { record }: LiveRun): Action {
+  const { job, run, trigger, digest, path } = record;
+  if (digest !== desired.digest) return recordAction({ record });
+  return { job, action: 'run', run, trigger, path, reason: 'Interrupted', message: `runs: its start was cut off` };
 }
 
 function activeAction(desired: DesiredJob, active: LiveRun, actual: Actual): Action {
@@ -185,6 +196,7 @@ function absentAction(job: string, input: PlanInput, actual: Actual): Action | u
   const invalid = input.catalog.invalidJobs.get(job) ?? brokenFile(job, input.catalog, actual.status);
   if (invalid) return invalidAction(invalid);
   const running = actual.live.find((run) => run.phase !== 'ended');
+  if (running?.phase === 'interrupted') return recordAction(running);
   if (running && input.triggers) {
     const { run, trigger, path } = running.record;
     const message = `cancels: run ${run}, since the job is no longer in ${path}`;

@@ -51,6 +51,8 @@ export interface Observation {
   readonly catalog: Catalog;
   readonly view: LedgerView;
   readonly live: readonly LiveRun[];
+  /** Runs that are in the ledger, and that nobody has let go of yet. */
+  readonly recorded: readonly RunKey[];
 }
 
 export interface SettleOptions {

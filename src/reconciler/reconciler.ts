@@ -1,9 +1,10 @@
 import { type CodedError, messageOf } from '../errors.ts';
 import type { Catalog } from '../job/model.ts';
 import type { JobFacts, LedgerView } from '../ledger/port.ts';
-import type { RunKey } from '../runner/port.ts';
+import type { LiveRun, RunKey } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import type { Snapshot } from '../sources/port.ts';
+import { isDeepStrictEqual } from 'node:util';
 import { createExecutor } from './executor.ts';
 import { manifestFacts, unattributed } from './facts.ts';
 import { knownJobs, plan, type PlanInput } from './plan.ts';
@@ -62,9 +63,9 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
 
   const observe = async (signal: AbortSignal): Promise<Observation> => {
     const snapshot = await newest(signal);
-    const { view, live } = await actual(parts, signal);
+    const { view, live, recorded } = await actual(parts, signal);
     const catalog = await parts.catalogs.build(snapshot, { knownFiles: knownFiles(view) });
-    return { snapshot, catalog, view, live };
+    return { snapshot, catalog, view, live, recorded };
   };
 
   const planFor = async (seen: Observation, options: SettleOptions, keys?: Iterable<string>) => {
@@ -96,6 +97,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       const fresh = seen ? { ...seen, ...(await actual(parts, signal)) } : await observe(signal);
       const actions = await planFor(fresh, options, seen ? keys : undefined);
       seen = fresh;
+      if (fresh.recorded.length > 0) await parts.runner.release(fresh.recorded, signal);
       if (firstPlan === undefined) {
         firstPlan = actions;
         parts.emit({ kind: 'planned', revision: fresh.snapshot.revision, actions });
@@ -143,10 +145,31 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
  * What is claimed is read before what is recorded: a run that is recorded and then released in between is seen in the
  * ledger; the other way round it would be seen nowhere, and run again.
  */
-async function actual(parts: ReconcilerParts, signal: AbortSignal): Promise<Pick<Observation, 'live' | 'view'>> {
-  const live = await parts.runner.list(signal);
+async function actual(
+  parts: ReconcilerParts,
+  signal: AbortSignal,
+): Promise<Pick<Observation, 'live' | 'view' | 'recorded'>> {
+  const claimed = await parts.runner.list(signal);
   const view = await parts.ledger.read(signal);
-  return { live, view };
+  const live: LiveRun[] = [];
+  const recorded: RunKey[] = [];
+  for (const run of claimed) {
+    if (await isRecorded(run, view)) recorded.push(run.record);
+    else live.push(run);
+  }
+  return { live, view, recorded };
+}
+
+/** Whether the ledger has the outcome of a run that is still claimed: whoever recorded it was cut off before it let go of it. */
+async function isRecorded({ phase, mine, record }: LiveRun, view: LedgerView): Promise<boolean> {
+  if (!mine || phase === 'running' || phase === 'queued') return false;
+  if ((view.statuses.get(record.job)?.nextRun ?? 1) <= record.run) return false;
+  const outcome = await view.outcome(record.job, record.run);
+  return (
+    outcome !== undefined &&
+    outcome.source.digest === record.digest &&
+    isDeepStrictEqual(outcome.trigger, record.trigger)
+  );
 }
 
 function knownFiles(view: LedgerView): ReadonlySet<string> {

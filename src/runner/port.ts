@@ -85,7 +85,7 @@ export interface AttemptState {
 /** A run that has been claimed and is not released yet. */
 export interface LiveRun {
   readonly record: RunRecord;
-  readonly phase: 'queued' | 'running' | 'ended';
+  readonly phase: 'queued' | 'interrupted' | 'running' | 'ended';
   /**
    * Whether its end is this process's to record: false while another live process executes it, or has executed it and
    * is about to record it.

@@ -122,11 +122,11 @@ export async function eventually<T>(
   what: string,
   look: () => Promise<T> | T,
   limitMs = 30_000,
-): Promise<NonNullable<T>> {
+): Promise<Exclude<T, null | undefined | false>> {
   const until = performance.now() + limitMs;
   for (;;) {
     const found = await look();
-    if (found !== null && found !== undefined && found !== false) return found;
+    if (found !== null && found !== undefined && found !== false) return found as Exclude<T, null | undefined | false>;
     if (performance.now() > until) throw new Error(`waited ${limitMs / 1000} s in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

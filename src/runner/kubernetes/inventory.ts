@@ -1,3 +1,4 @@
+import type { V1ConfigMap } from '@kubernetes/client-node';
 import { LABELS, MANAGER, identityOf, type Component } from '../../render/labels.ts';
 import { recordFrom } from '../../render/payload.ts';
 import type { RunKey, RunRecord } from '../port.ts';
@@ -43,7 +44,11 @@ export function selectorOf(scope: Scope, component: Component): string {
  * Opens the watches and returns once they are complete. `changed` is told the run of every object that changes. Throws
  * what the API server says when the namespace or the permission is missing.
  */
-export async function openInventory(scope: Scope, changed: (key: RunKey) => void, signal: AbortSignal): Promise<Inventory> {
+export async function openInventory(
+  scope: Scope,
+  changed: (key: RunKey) => void,
+  signal: AbortSignal,
+): Promise<Inventory> {
   const { cluster, namespace, log } = scope;
   const runs = new Map<string, RunObjects>();
   const entry = (key: RunKey): RunObjects => {
@@ -80,10 +85,23 @@ export async function openInventory(scope: Scope, changed: (key: RunKey) => void
     if (!run.claim && run.pods.size === 0) runs.delete(runName(run.key));
   };
   const options = { namespace, signal, log };
-  const claims = watchResource(cluster, configMaps, { ...options, labelSelector: selectorOf(scope, 'claim'), onChange: onClaim });
-  const attempts = watchResource(cluster, pods, { ...options, labelSelector: selectorOf(scope, 'attempt'), onChange: onPod });
+  const claims = watchResource(cluster, configMaps, {
+    ...options,
+    labelSelector: selectorOf(scope, 'claim'),
+    onChange: onClaim,
+  });
+  const attempts = watchResource(cluster, pods, {
+    ...options,
+    labelSelector: selectorOf(scope, 'attempt'),
+    onChange: onPod,
+  });
   await Promise.all([claims.ready, attempts.ready]);
-  const payloads = await listObjects(cluster, configMaps, { namespace, labelSelector: selectorOf(scope, 'payload') }, { signal });
+  const payloads = await listObjects(
+    cluster,
+    configMaps,
+    { namespace, labelSelector: selectorOf(scope, 'payload') },
+    { signal },
+  );
   for (const payload of payloads.items) {
     const key = identityOf(payload);
     if (key) learnPayload(entry(key), payload, scope);
@@ -105,7 +123,7 @@ export async function openInventory(scope: Scope, changed: (key: RunKey) => void
 
 function learnPayload(run: RunObjects, payload: ConfigMap, { log }: Scope): void {
   try {
-    run.record = recordFrom(payload as Parameters<typeof recordFrom>[0]);
+    run.record = recordFrom(payload as unknown as V1ConfigMap);
     const made = payload.metadata?.creationTimestamp;
     if (made) run.payloadMade = made;
   } catch (error) {

@@ -18,17 +18,32 @@ const PATCHES_AT_ONCE = 16;
  * Deletions are batched by job and run labels; a batch may hold more combinations than were asked for only where both
  * the job and the number belong to released runs, so that runs are grouped by their number.
  */
-export async function releaseRuns(scope: Scope, inventory: Inventory, keys: readonly RunKey[], signal: AbortSignal): Promise<void> {
+export async function releaseRuns(
+  scope: Scope,
+  inventory: Inventory,
+  keys: readonly RunKey[],
+  signal: AbortSignal,
+): Promise<void> {
   for (const [run, group] of Map.groupBy(keys, (key) => key.run)) {
     for (let at = 0; at < group.length; at += JOBS_A_CALL) {
       const batch = group.slice(at, at + JOBS_A_CALL);
       const only = `${LABELS.run}=${run},${LABELS.job} in (${batch.map(({ job }) => job).join(',')})`;
       const { namespace, cluster } = scope;
-      await deleteObjects(cluster, configMaps, { namespace, labelSelector: `${selectorOf(scope, 'payload')},${only}` }, { signal });
+      await deleteObjects(
+        cluster,
+        configMaps,
+        { namespace, labelSelector: `${selectorOf(scope, 'payload')},${only}` },
+        { signal },
+      );
       const held = batch.flatMap((key) => Array.from(inventory.find(key)?.pods.values() ?? []));
       await eachOf(held, (pod) => removeFinalizer(scope, pod, signal));
       if (held.some(({ metadata }) => metadata?.deletionTimestamp === undefined)) {
-        await deleteObjects(cluster, pods, { namespace, labelSelector: `${selectorOf(scope, 'attempt')},${only}` }, { signal });
+        await deleteObjects(
+          cluster,
+          pods,
+          { namespace, labelSelector: `${selectorOf(scope, 'attempt')},${only}` },
+          { signal },
+        );
       }
     }
   }
@@ -40,7 +55,10 @@ export async function removeFinalizer(scope: Scope, pod: Pod, signal: AbortSigna
   const index = finalizers.indexOf(OUTCOME_FINALIZER);
   if (index < 0) return;
   const path = `/metadata/finalizers/${index}`;
-  const steps = [{ op: 'test', path, value: OUTCOME_FINALIZER }, { op: 'remove', path }] as const;
+  const steps = [
+    { op: 'test', path, value: OUTCOME_FINALIZER },
+    { op: 'remove', path },
+  ] as const;
   const ref = { name: pod.metadata?.name ?? '', namespace: scope.namespace };
   try {
     await jsonPatch(scope.cluster, pods, ref, [...steps], { signal, repeatable: true });

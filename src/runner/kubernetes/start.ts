@@ -7,7 +7,7 @@ import { renderPod } from '../../render/pod.ts';
 import type { RunFile, RunRecord } from '../port.ts';
 import { createObject, findObject } from './objects.ts';
 import type { Scope } from './scope.ts';
-import { type ApiObject, type ConfigMap, configMaps, type Pod, pods, type Resource } from './wire.ts';
+import { type ApiObject, type ConfigMap, configMaps, onWire, type Pod, pods, type Resource } from './wire.ts';
 
 /** Reached points of a start, for tests that end the process there. */
 export type StartPoint = 'beforeClaim' | 'afterClaim' | 'afterPayload' | 'afterPod';
@@ -30,31 +30,40 @@ export type Started =
  * run is adopted, so that a start that was cut off anywhere is finished by calling this again. Throws what the API server
  * says where it keeps the claim from being made, and transient errors.
  */
-export async function startRun(parts: StartParts, record: RunRecord, files: readonly RunFile[], signal: AbortSignal): Promise<Started> {
+export async function startRun(
+  parts: StartParts,
+  record: RunRecord,
+  files: readonly RunFile[],
+  signal: AbortSignal,
+): Promise<Started> {
   const { scope, reached } = parts;
   const context = { ...scope, epoch: scope.authority.epoch };
   await reached('beforeClaim');
-  const claim = await createOrAdopt(scope, configMaps, renderClaim(record, context) as ConfigMap, record, signal);
+  const claim = await createOrAdopt(scope, configMaps, onWire(renderClaim(record, context)), record, signal);
   if (claim === 'taken') return { kind: 'taken' };
   await reached('afterClaim');
   try {
-    const rendered = renderPayload({ record, files, context, claim: ownerOf(claim) }) as ConfigMap;
+    const rendered = onWire(renderPayload({ record, files, context, claim: ownerOf(claim) }));
     const payload = await createOrAdopt(scope, configMaps, rendered, record, signal);
     if (payload === 'taken') return { kind: 'taken' };
     await reached('afterPayload');
     const podContext = { ...parts.podContext, ...context, payload: ownerOf(payload) };
-    const podObject = renderPod({ record, task: 'default', attempt: 1, slots: 1, context: podContext }) as Pod;
+    const podObject = onWire(renderPod({ record, task: 'default', attempt: 1, slots: 1, context: podContext }));
     const pod = await createOrAdopt(scope, pods, podObject, record, signal);
     if (pod === 'taken') return { kind: 'taken' };
     await reached('afterPod');
     return { kind: 'started', claim, payload, pod };
   } catch (error) {
-    if (isCoded(error) && error.errorClass === 'terminal' && error.code !== 'LeadershipLost') return { kind: 'refused', claim, error };
+    if (isCoded(error) && error.errorClass === 'terminal' && error.code !== 'LeadershipLost')
+      return { kind: 'refused', claim, error };
     throw error;
   }
 }
 
-const ownerOf = ({ metadata }: ApiObject): { name: string; uid: string } => ({ name: metadata?.name ?? '', uid: metadata?.uid ?? '' });
+const ownerOf = ({ metadata }: ApiObject): { name: string; uid: string } => ({
+  name: metadata?.name ?? '',
+  uid: metadata?.uid ?? '',
+});
 
 /**
  * Creates an object, or adopts the one that is there if it is the same run's. An answer that was lost is cleared up by
@@ -70,7 +79,8 @@ async function createOrAdopt<T extends ApiObject>(
   const { cluster, authority } = scope;
   const ref = { name: object.metadata?.name ?? '', namespace: scope.namespace };
   // A paused process wakes up here: what it had read may be long past.
-  if (!authority.isValid()) throw transientError('LeadershipLost', `not creating ${ref.name}: another process leads by now`);
+  if (!authority.isValid())
+    throw transientError('LeadershipLost', `not creating ${ref.name}: another process leads by now`);
   try {
     return await createObject(cluster, resource, object, { signal });
   } catch (error) {
@@ -80,8 +90,12 @@ async function createOrAdopt<T extends ApiObject>(
     const identity = identityOf(found);
     if (identity && isOfRun(identity, scope, record)) return found;
     if (identity?.installation === scope.installation && identity.source === scope.source) return 'taken';
-    throw terminalError('NameTaken', `${resource.kind} ${scope.namespace}/${ref.name} exists and belongs to somebody else`, {
-      hint: `look at it with \`kubectl -n ${scope.namespace} get ${resource.plural} ${ref.name} -o yaml\``,
-    });
+    throw terminalError(
+      'NameTaken',
+      `${resource.kind} ${scope.namespace}/${ref.name} exists and belongs to somebody else`,
+      {
+        hint: `look at it with \`kubectl -n ${scope.namespace} get ${resource.plural} ${ref.name} -o yaml\``,
+      },
+    );
   }
 }

@@ -1,0 +1,181 @@
+import type { V1Container, V1Pod, V1PodSpec, V1SecurityContext, V1VolumeMount } from '@kubernetes/client-node';
+import { posix } from 'node:path';
+import { terminalError } from '../errors.ts';
+import { DEFAULT_USER } from '../job/defaults.ts';
+import type { PodContext } from './context.ts';
+import { type Attempt, stepEnvironment } from './environment.ts';
+import { gateArguments } from './gate.ts';
+import { OUTCOME_FINALIZER, podLabels, runAnnotations } from './labels.ts';
+import { GATE_BUSYBOX, GATE_CONTAINER, GATE_SCRIPT, PATHS, VOLUMES } from './layout.ts';
+import { literal } from './literal.ts';
+import { mergePodSpec } from './merge.ts';
+import { podName } from './names.ts';
+import { resourcesOf } from './resources.ts';
+import { planPod, type PodPlan, type PodStep } from './steps.ts';
+import { podVolumes } from './volumes.ts';
+
+/** The group that owns volumes, whatever user a step runs as. */
+export const FS_GROUP = DEFAULT_USER;
+
+/** What the gates themselves need at the end of a pod, besides the times that the job allows. */
+export const GATE_MARGIN_S = 5;
+
+/** How much later than everything else the kubelet ends a pod by itself: time for another controller to take over. */
+const BACKSTOP_MARGIN_S = 300;
+
+export interface PodParts extends Attempt {
+  readonly context: PodContext;
+}
+
+/**
+ * The one pod of an attempt (design.md §4), with Config's `defaults.pod` and the job's `pod` merged over it. The policy
+ * is judged on what this returns (judgePolicy). Throws CodedError `InvalidPod` (terminal) for a step without an image.
+ */
+export function renderPod(parts: PodParts): V1Pod {
+  const { record, task, attempt, context } = parts;
+  const plan = planPod(record.spec, record.args);
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: podName(context, { job: record.job, run: record.run, task, attempt }),
+      namespace: context.namespace,
+      labels: podLabels(context, record, task, attempt),
+      annotations: runAnnotations(record, context.epoch),
+      ownerReferences: [
+        { apiVersion: 'v1', kind: 'ConfigMap', ...context.payload, controller: true, blockOwnerDeletion: true },
+      ],
+      finalizers: [OUTCOME_FINALIZER],
+    },
+    spec: mergePodSpec(mergePodSpec(podSpec(parts, plan), context.podDefaults), record.spec.pod ?? {}),
+  };
+}
+
+/**
+ * Seconds from the deletion of the pod to its last KILL: the grace of the step that runs, and the time of `finally`,
+ * which only gates can use.
+ */
+export function graceSeconds({ spec, steps, gated }: PodPlan): number {
+  const hasFinally = steps.some((step) => step.when !== null);
+  const own = spec.timeouts.graceMs + (hasFinally ? spec.timeouts.finallyMs : 0);
+  return seconds(own) + (gated ? GATE_MARGIN_S : 0);
+}
+
+function podSpec(parts: PodParts, plan: PodPlan): V1PodSpec {
+  const { record, context } = parts;
+  const { volumes, mounts } = podVolumes(record, plan, context.payload.name);
+  const gate = context.gate ?? { image: context.image, busybox: '/bin/busybox' };
+  if (plan.gated)
+    volumes.push({ name: VOLUMES.gate, emptyDir: {} }, { name: VOLUMES.state, emptyDir: {} });
+  return {
+    restartPolicy: 'Never',
+    activeDeadlineSeconds: backstopSeconds(plan),
+    terminationGracePeriodSeconds: graceSeconds(plan),
+    automountServiceAccountToken: record.spec.pod?.serviceAccountName !== undefined,
+    enableServiceLinks: false,
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: plan.spec.user === 0 ? DEFAULT_USER : plan.spec.user,
+      fsGroup: FS_GROUP,
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    ...(context.imagePullSecrets.length > 0
+      ? { imagePullSecrets: context.imagePullSecrets.map((name) => ({ name })) }
+      : {}),
+    ...(plan.gated ? { initContainers: [gateContainer(gate, plan, context)] } : {}),
+    containers: plan.steps.map((step, index) => stepContainer(parts, plan, index, mountsOf(step, plan, mounts))),
+    volumes,
+  };
+}
+
+/** From the kubelet's first sight of the pod: behind the start time-out, the run's, and everything at the end. */
+function backstopSeconds(plan: PodPlan): number {
+  const { startMs, runMs } = plan.spec.timeouts;
+  return seconds(startMs + runMs) + graceSeconds(plan) + BACKSTOP_MARGIN_S;
+}
+
+function stepContainer(parts: PodParts, plan: PodPlan, index: number, volumeMounts: V1VolumeMount[]): V1Container {
+  const step = plan.steps[index] as PodStep;
+  const { record, context } = parts;
+  if (step.image === undefined)
+    throw terminalError('InvalidPod', `${record.path}: step "${step.name}" of ${record.job} has no image`, {
+      hint: 'write spec.image, or image in the step',
+    });
+  const folder = posix.resolve(PATHS.workspace, step.workingDirectory);
+  const resources = resourcesOf(plan.spec.resources, index === 0, context.maxResources);
+  return {
+    name: step.name,
+    image: step.image,
+    ...(plan.gated ? gatedCommand(plan, index, folder) : { command: step.command.map(literal) }),
+    // The gate changes into the folder itself: an earlier step may have to make it.
+    workingDir: plan.gated ? PATHS.workspace : folder,
+    env: stepEnvironment(parts, step),
+    ...(Object.keys(resources).length > 0 ? { resources } : {}),
+    securityContext: securityOf(step.user),
+    volumeMounts,
+  };
+}
+
+function gatedCommand(plan: PodPlan, index: number, directory: string): Pick<V1Container, 'command' | 'args'> {
+  const step = plan.steps[index] as PodStep;
+  const { timeouts, exitCodes } = plan.spec;
+  const users = new Set(plan.steps.map(({ user }) => user));
+  const parameters = gateArguments({
+    step: step.name,
+    position: index + 1,
+    gates: plan.steps.length,
+    when: step.when,
+    timeoutS: step.timeoutMs === null ? null : seconds(step.timeoutMs),
+    runTimeoutS: seconds(timeouts.runMs),
+    finallyTimeoutS: seconds(timeouts.finallyMs),
+    graceS: seconds(timeouts.graceMs),
+    notFailures: [...exitCodes.warning, ...exitCodes.skipped],
+    directory,
+    state: PATHS.state,
+    busybox: GATE_BUSYBOX,
+    report: '/dev/termination-log',
+    // Steps of several users share a workspace: what one makes, the group of the volumes can write.
+    ...(users.size > 1 ? { umask: '0002' } : {}),
+  });
+  return { command: [GATE_BUSYBOX, 'sh', GATE_SCRIPT], args: [...parameters, ...step.command].map(literal) };
+}
+
+function gateContainer(gate: { image: string; busybox: string }, plan: PodPlan, context: PodContext): V1Container {
+  const resources = resourcesOf(plan.spec.resources, false, context.maxResources);
+  return {
+    name: GATE_CONTAINER,
+    image: gate.image,
+    command: [gate.busybox, 'cp', gate.busybox, GATE_BUSYBOX],
+    ...(Object.keys(resources).length > 0 ? { resources } : {}),
+    securityContext: { ...securityOf(DEFAULT_USER), readOnlyRootFilesystem: true },
+    volumeMounts: [
+      { name: VOLUMES.payload, mountPath: PATHS.payload, readOnly: true },
+      { name: VOLUMES.gate, mountPath: PATHS.gate },
+    ],
+  };
+}
+
+function mountsOf(step: PodStep, plan: PodPlan, mounts: readonly V1VolumeMount[]): V1VolumeMount[] {
+  if (plan.gated)
+    return [
+      ...mounts,
+      { name: VOLUMES.gate, mountPath: PATHS.gate, readOnly: true },
+      { name: VOLUMES.state, mountPath: PATHS.state },
+    ];
+  // The runtime would make the folder, but as root; as a mount it is as writable as the workspace.
+  const folder = posix.relative(PATHS.workspace, posix.resolve(PATHS.workspace, step.workingDirectory));
+  if (folder === '' || folder.startsWith('..')) return [...mounts];
+  return [...mounts, { name: VOLUMES.workspace, mountPath: posix.join(PATHS.workspace, folder), subPath: folder }];
+}
+
+/** The restricted Pod Security Standard, but for a user that has to be root. */
+function securityOf(user: number): V1SecurityContext {
+  return {
+    runAsUser: user,
+    runAsNonRoot: user !== 0,
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ['ALL'] },
+  };
+}
+
+const seconds = (milliseconds: number): number => Math.ceil(milliseconds / 1000);

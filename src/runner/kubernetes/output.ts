@@ -1,0 +1,103 @@
+import { messageOf } from '../../errors.ts';
+import { createRecorder, type Recorder } from '../../logs/recorder.ts';
+import type { SecretValue } from '../../logs/redact.ts';
+import type { AttemptOutput, OutputLine, RunRecord } from '../port.ts';
+import { normalizeSpec } from '../../job/defaults.ts';
+import { openPodLog } from './log-stream.ts';
+import type { Scope } from './scope.ts';
+import type { Pod } from './wire.ts';
+
+/** The output of one pod while it runs, and what it amounted to afterwards. */
+export interface PodOutput {
+  /** Begins to follow the containers that have started; does nothing for those that are followed already. */
+  follow(pod: Pod): void;
+  /** Resolves to the output once every container that was followed has been read to its end, or after the limit. */
+  end(limitMs: number): Promise<AttemptOutput>;
+  stop(): void;
+}
+
+export interface PodOutputOptions {
+  readonly scope: Scope;
+  readonly record: RunRecord;
+  readonly steps: readonly string[];
+  /** Nothing is read before they are known. */
+  readonly secrets: Promise<readonly SecretValue[]>;
+  readonly onLine: (line: OutputLine) => void;
+}
+
+/** A stream that breaks is read anew from its beginning this often; the kubelet keeps what was printed. */
+const TRIES = 5;
+const PAUSE_MS = 500;
+
+/** How a container's stream came to an end. */
+type StreamEnd = 'complete' | { readonly lost: string };
+
+export function createPodOutput(options: PodOutputOptions): PodOutput {
+  const { scope, record, steps, secrets, onLine } = options;
+  const { maxBytes, maxLine } = normalizeSpec(record.spec).logs;
+  const stopping = new AbortController();
+  const chunks = new Map<string, Recorder>();
+  const streams = new Map<string, Promise<StreamEnd>>();
+  const newRecorder = (step: string, values: readonly SecretValue[]): Recorder => {
+    const recorder = createRecorder({
+      secrets: values,
+      limits: { maxBytes: Math.floor(maxBytes / steps.length), maxLine },
+      now: () => new Date(scope.clock.now()),
+      onLine: (line) => onLine({ ...line, key: record }),
+    });
+    chunks.set(step, recorder);
+    return recorder;
+  };
+
+  const read = async (pod: Pod, step: string): Promise<StreamEnd> => {
+    let lost = '';
+    for (let tries = 0; tries < TRIES && !stopping.signal.aborted; tries += 1) {
+      try {
+        const recorder = newRecorder(step, await secrets); // read anew from the beginning: nothing is there twice
+        const ref = { name: pod.metadata?.name ?? '', namespace: scope.namespace };
+        const stream = await openPodLog(scope.cluster, ref, { container: step, follow: true, signal: stopping.signal });
+        for await (const chunk of stream) recorder.write(step, 'stdout', chunk as Uint8Array);
+        recorder.flush();
+        return 'complete';
+      } catch (error) {
+        lost = messageOf(error);
+        await scope.clock.sleep(PAUSE_MS * tries, stopping.signal);
+      }
+    }
+    return { lost: lost || 'it was not waited for any longer' };
+  };
+
+  return {
+    follow(pod) {
+      for (const status of pod.status?.containerStatuses ?? []) {
+        const begun = status.state?.running !== undefined || status.state?.terminated !== undefined;
+        if (begun && steps.includes(status.name) && !streams.has(status.name))
+          streams.set(status.name, read(pod, status.name));
+      }
+    },
+    async end(limitMs) {
+      const timer = setTimeout(() => stopping.abort(), limitMs);
+      const ends = await Promise.all([...streams].map(async ([step, end]) => ({ step, end: await end })));
+      clearTimeout(timer);
+      const lost = ends.flatMap(({ step, end }) =>
+        end === 'complete' ? [] : [`the log of step "${step}" could not be read to its end: ${end.lost}`],
+      );
+      return joined(
+        steps.flatMap((step) => chunks.get(step)?.end() ?? []),
+        lost,
+      );
+    },
+    stop: () => stopping.abort(),
+  };
+}
+
+/** The outputs of a pod's steps, in their order, as one. */
+function joined(outputs: readonly AttemptOutput[], lost: readonly string[]): AttemptOutput {
+  return {
+    log: Buffer.concat(outputs.map(({ log }) => log)),
+    complete: lost.length === 0 && outputs.every(({ complete }) => complete),
+    vars: Object.assign({}, ...outputs.map(({ vars }) => vars)) as Record<string, string>,
+    annotations: outputs.flatMap(({ annotations }) => annotations),
+    warnings: [...outputs.flatMap(({ warnings }) => warnings), ...lost],
+  };
+}

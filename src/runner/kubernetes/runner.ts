@@ -1,0 +1,309 @@
+import { isCoded, messageOf, type CodedError } from '../../errors.ts';
+import { normalizeSpec } from '../../job/defaults.ts';
+import { readPod, type AskedEnd, type PodContext, type PodVerdict } from '../../outcome/pod.ts';
+import { renderBudget } from '../../render/budget.ts';
+import { ANNOTATIONS, triggerOf, identityOf } from '../../render/labels.ts';
+import type { Reason } from '../../schemas/index.ts';
+import type {
+  AttemptEnding,
+  AttemptOutput,
+  AttemptState,
+  LiveRun,
+  RunKey,
+  Runner,
+  RunnerEvents,
+  RunRecord,
+} from '../port.ts';
+import { openInventory, type RunObjects } from './inventory.ts';
+import { createObject, deleteObject, mergePatch } from './objects.ts';
+import { createPodOutput, type PodOutput } from './output.ts';
+import { releaseRuns } from './release.ts';
+import { runName, type Scope } from './scope.ts';
+import { createSecretReader } from './secret-values.ts';
+import { startRun, type StartParts, type StartPoint } from './start.ts';
+import { onWire, type Pod, podDisruptionBudgets, pods } from './wire.ts';
+
+export interface KubernetesRunnerOptions {
+  readonly scope: Scope;
+  readonly podContext: StartParts['podContext'];
+  readonly events: RunnerEvents;
+  readonly nodeLostAfterMs: number;
+  readonly signal: AbortSignal;
+  /** Called at the points of a start; tests end the process there. */
+  readonly reached?: (point: StartPoint) => Promise<void>;
+}
+
+/** An end that we ask for, noted on the pod so that the next leader knows of it. */
+export const END_ANNOTATION = 'runledger.dev/end';
+const LOOK_MS = 1_000;
+/** How long the last bytes of a log are waited for: the kubelet drops them about 5 s after a container of a deleted pod ends. */
+const OUTPUT_LIMIT_MS = 10_000;
+/** A payload without a pod is a start that was cut off; if it is older than this, the pod was there and somebody removed it. */
+const CUT_OFF_MS = 120_000;
+
+interface Ended {
+  readonly attempt: AttemptState;
+}
+
+/**
+ * Runs as pods of a cluster. Everything that has to last is in the cluster: what this object keeps are copies, streams that
+ * are being read, and what has been read of them.
+ */
+export async function createKubernetesRunner(options: KubernetesRunnerOptions): Promise<Runner> {
+  const { scope, events, signal } = options;
+  const inventory = await openInventory(scope, (key) => onChange(key), signal);
+  const secretValues = createSecretReader(scope);
+  const outputs = new Map<string, PodOutput>();
+  const ended = new Map<string, Ended>();
+  const ending = new Set<string>();
+  const asking = new Set<string>();
+  const refused = new Map<string, AttemptEnding>();
+  const released = new Set<string>();
+  await ensureBudget(scope, signal);
+
+  const outputOf = (record: RunRecord): PodOutput => {
+    const name = runName(record);
+    const known = outputs.get(name);
+    if (known) return known;
+    const output = createPodOutput({
+      scope,
+      record,
+      steps: stepNames(record),
+      secrets: secretValues.load(record, signal).then(() => secretValues.known(record)),
+      onLine: (line) => events.output(line),
+    });
+    outputs.set(name, output);
+    return output;
+  };
+
+  const look = (run: RunObjects): void => {
+    const [pod] = run.pods.values();
+    const { record } = run;
+    if (!pod || !record || ended.has(runName(record)) || released.has(runName(record))) return;
+    const verdict = readPod(pod, podContextOf(record, pod, options), new Date(scope.clock.now()).toISOString());
+    if (verdict.phase !== 'starting') outputOf(record).follow(pod);
+    if (verdict.phase === 'ended') void finish(record, pod, verdict);
+    else if (verdict.end)
+      void askEnd(record, pod, verdict.end.reason, endMessage(verdict.end.ending), verdict.end.ending);
+  };
+
+  const finish = async (record: RunRecord, pod: Pod, verdict: PodVerdict & { phase: 'ended' }): Promise<void> => {
+    const name = runName(record);
+    if (ending.has(name)) return;
+    ending.add(name);
+    const output = await outputOf(record).end(OUTPUT_LIMIT_MS);
+    ended.set(name, { attempt: attemptState(pod, verdict, output) });
+    outputs.delete(name);
+    ending.delete(name);
+    events.changed(record);
+  };
+
+  /** Notes why on the pod, then deletes it: the finalizer keeps it until its outcome is recorded. */
+  const askEnd = async (
+    record: RunRecord,
+    pod: Pod,
+    reason: Reason,
+    message: string | undefined,
+    lost?: AttemptEnding,
+  ): Promise<void> => {
+    const name = runName(record);
+    if (asking.has(name) || pod.metadata?.deletionTimestamp !== undefined || !scope.authority.isValid()) return;
+    asking.add(name);
+    const ref = { name: pod.metadata?.name ?? '', namespace: scope.namespace };
+    const asked: AskedEnd = {
+      reason,
+      at: new Date(scope.clock.now()).toISOString(),
+      ...(message === undefined ? {} : { message }),
+    };
+    try {
+      const annotations = { [END_ANNOTATION]: JSON.stringify(asked) };
+      await mergePatch(scope.cluster, pods, ref, { metadata: { annotations } }, { signal, repeatable: true });
+      await deleteObject(scope.cluster, pods, ref, { signal });
+      // The kubelet of a lost node will not say how it went on.
+      if (reason === 'NodeLost' && lost) {
+        const finished = asked.at;
+        await finish(record, pod, { phase: 'ended', started: null, finished, ending: lost });
+      }
+    } catch (error) {
+      scope.log.warn({ pod: ref.name, error: messageOf(error) }, 'a pod could not be ended; it is tried again');
+    } finally {
+      asking.delete(name);
+    }
+  };
+
+  const onChange = (key: RunKey): void => {
+    const run = inventory.find(key);
+    if (run) look(run);
+    events.changed(key);
+  };
+  const timer = setInterval(() => {
+    for (const run of inventory.runs()) look(run);
+  }, LOOK_MS);
+  timer.unref();
+  signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+
+  return {
+    kind: 'kubernetes',
+    refuses: () => [],
+    ignores: () => [],
+    async list() {
+      const live: LiveRun[] = [];
+      for (const run of inventory.runs()) {
+        const name = runName(run.key);
+        if (released.has(name) || !run.claim) continue;
+        const record = run.record ?? recordOfClaim(run);
+        if (!record) continue;
+        const attempt =
+          ended.get(name)?.attempt ?? refusal(refused.get(name), record) ?? vanished(run, record, scope.clock.now());
+        const [pod] = run.pods.values();
+        if (attempt) live.push({ record, phase: 'ended', mine: true, attempts: [attempt] });
+        else live.push({ record, phase: pod ? 'running' : 'interrupted', mine: true, attempts: [] });
+      }
+      return live;
+    },
+    async start(record, files, startSignal) {
+      const parts: StartParts = {
+        scope,
+        podContext: options.podContext,
+        reached: options.reached ?? (async () => undefined),
+      };
+      const result = await startRun(parts, record, files, startSignal);
+      if (result.kind === 'taken') return 'exists';
+      released.delete(runName(record));
+      if (result.kind === 'refused') {
+        inventory.learn(record, { claim: result.claim, record });
+        refused.set(runName(record), refusedEnding(result.error));
+        events.changed(record);
+      } else {
+        const { claim, payload, pod } = result;
+        const payloadMade = payload.metadata?.creationTimestamp ?? new Date(scope.clock.now()).toISOString();
+        look(inventory.learn(record, { claim, record, payloadMade, pod }));
+      }
+      return 'started';
+    },
+    async cancel(key, reason) {
+      const run = inventory.find(key);
+      const [pod] = run?.pods.values() ?? [];
+      if (run?.record && pod) await askEnd(run.record, pod, reason, undefined);
+    },
+    async release(keys, releaseSignal) {
+      await releaseRuns(scope, inventory, keys, releaseSignal);
+      for (const key of keys) {
+        const name = runName(key);
+        released.add(name);
+        for (const known of [ended, refused, outputs]) known.delete(name);
+      }
+    },
+    // Runs go on in the cluster: the next leader adopts them.
+    async close() {
+      clearInterval(timer);
+      for (const output of outputs.values()) output.stop();
+    },
+  };
+}
+
+const stepNames = (record: RunRecord): readonly string[] => normalizeSpec(record.spec).steps.map(({ name }) => name);
+
+function podContextOf(record: RunRecord, pod: Pod, { nodeLostAfterMs }: KubernetesRunnerOptions): PodContext {
+  const { steps, timeouts } = normalizeSpec(record.spec);
+  return {
+    steps: steps.map(({ name, timeoutMs }) => ({ name, timeoutMs })),
+    runMs: timeouts.runMs,
+    startMs: timeouts.startMs,
+    asked: askedEnd(pod),
+    nodeLostSince: overdue(pod),
+    nodeLostAfterMs,
+  };
+}
+
+function askedEnd(pod: Pod): AskedEnd | null {
+  const text = pod.metadata?.annotations?.[END_ANNOTATION];
+  if (text === undefined) return null;
+  try {
+    return JSON.parse(text) as AskedEnd;
+  } catch {
+    return null;
+  }
+}
+
+/** Since when a pod should have been gone, as its kubelet was told: a kubelet that does not end a pod is not heard of. */
+const overdue = (pod: Pod): string | null => pod.metadata?.deletionTimestamp ?? null;
+
+function endMessage(ending: AttemptEnding): string | undefined {
+  return ending.kind === 'infrastructure' ? ending.message : undefined;
+}
+
+function attemptState(pod: Pod, verdict: PodVerdict & { phase: 'ended' }, output: AttemptOutput): AttemptState {
+  const { started, finished, ending } = verdict;
+  const node = pod.spec?.nodeName;
+  return {
+    task: 'default',
+    number: 1,
+    started,
+    finished,
+    pod: pod.metadata?.name ?? '',
+    ...(node === undefined ? {} : { node }),
+    ending,
+    output,
+  };
+}
+
+const unseen = (ending: AttemptEnding, finished: string): AttemptState => ({
+  task: 'default',
+  number: 1,
+  started: null,
+  finished,
+  ending,
+  output: null,
+});
+
+/** What the API server refused: quota, admission, permission, or a pod that is no pod. */
+function refusedEnding(error: CodedError): AttemptEnding {
+  const reason: Reason = error.code === 'Invalid' ? 'InvalidPod' : 'Refused';
+  return { kind: 'infrastructure', reason, message: error.message, step: null };
+}
+
+const refusal = (ending: AttemptEnding | undefined, record: RunRecord): AttemptState | undefined =>
+  ending && unseen(ending, record.queued);
+
+/** A run whose pod was there and is not any more: never started again, since it may have run. */
+function vanished(run: RunObjects, record: RunRecord, now: number): AttemptState | undefined {
+  if (run.pods.size > 0) return undefined;
+  const old = run.payloadMade !== undefined && now - Date.parse(run.payloadMade) > CUT_OFF_MS;
+  if (!run.vanished && !old) return undefined;
+  const message = 'the pod is gone, and how it ended was not seen: its finalizer was removed by somebody';
+  return unseen(
+    { kind: 'infrastructure', reason: 'PodDeleted', message, step: null },
+    new Date(now).toISOString() || record.queued,
+  );
+}
+
+/** The little that a claim tells of a run whose payload is not there: enough to say what it was for. */
+function recordOfClaim({ claim, key }: RunObjects): RunRecord | undefined {
+  const identity = claim && identityOf(claim);
+  const trigger = identity && triggerOf(identity);
+  const annotations = claim?.metadata?.annotations ?? {};
+  if (!identity || !trigger) return undefined;
+  return {
+    ...key,
+    trigger,
+    digest: identity.digest,
+    revision: annotations[ANNOTATIONS.revision] ?? '',
+    path: annotations[ANNOTATIONS.path] ?? '',
+    chain: annotations[ANNOTATIONS.chain] ?? '',
+    queued: annotations[ANNOTATIONS.queued] ?? '',
+    covered: {},
+    spec: { run: '' },
+    labels: {},
+    params: {},
+    args: [],
+  };
+}
+
+async function ensureBudget(scope: Scope, signal: AbortSignal): Promise<void> {
+  try {
+    await createObject(scope.cluster, podDisruptionBudgets, onWire(renderBudget(scope)), { signal });
+  } catch (error) {
+    if (!isCoded(error, 'AlreadyExists')) throw error;
+  }
+}
