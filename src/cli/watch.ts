@@ -1,50 +1,39 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { isCoded, messageOf } from '../errors.ts';
-import type { SettleOptions } from '../reconciler/ports.ts';
-import { createWake } from '../reconciler/wake.ts';
+import type { Reconciler } from '../reconciler/reconciler.ts';
+import type { Source } from '../sources/port.ts';
 import { EXIT } from './exit.ts';
 import type { StopSignals } from './signals.ts';
-import type { Workshop } from './workshop.ts';
 
-/** A source is looked at this often even if nobody says that it changed. */
-const RESYNC_MS = 600_000;
 const BACK_OFF_STEP_MS = 2_000;
 const BACK_OFF_MOST_MS = 300_000;
 
 /**
- * Reconciles whenever the source changes, until a signal comes. A pass that fails is said and tried again, later each time;
- * the last good revision stays in force meanwhile.
+ * Reconciles whenever the source changes, until a signal comes. What fails is said and tried again, later each time; the last
+ * good revision stays in force meanwhile.
  */
 export async function watchLoop(
-  workshop: Workshop,
-  options: SettleOptions,
+  { source, reconciler }: { readonly source: Source; readonly reconciler: Reconciler },
   stop: StopSignals,
   log: Logger,
 ): Promise<number> {
-  const wake = createWake();
-  const watching = workshop.repository.source.watch(() => wake.ring(), stop.soft);
-  let failures = 0;
-  let watchFailed: Error | undefined;
-  watching.catch((error: unknown) => {
-    watchFailed = error instanceof Error ? error : new Error(String(error));
-    wake.ring();
-  });
-  while (!stop.soft.aborted) {
-    if (watchFailed !== undefined) throw watchFailed;
+  const options = { triggers: true, requests: [], goOn: true };
+  const broken = new AbortController();
+  const watching = source
+    .watch(() => reconciler.sourceChanged(), stop.soft)
+    .catch((error: unknown) => broken.abort(error));
+  const ending = AbortSignal.any([stop.hard, broken.signal]);
+  for (let failures = 1; !stop.soft.aborted; failures += 1) {
     try {
-      await workshop.reconciler.settle(options, stop.soft, stop.hard);
-      failures = 0;
+      await reconciler.settle(options, stop.soft, ending);
     } catch (error) {
-      if (stop.hard.aborted || (isCoded(error) && error.errorClass === 'usage')) throw error;
-      failures += 1;
+      if (ending.aborted || (isCoded(error) && error.errorClass === 'usage')) throw error;
       const pause = Math.min(BACK_OFF_MOST_MS, failures * BACK_OFF_STEP_MS) * (0.9 + Math.random() * 0.2);
       log.error({ retryInMs: Math.round(pause) }, messageOf(error));
       await sleep(pause, undefined, { signal: stop.soft }).catch(() => undefined);
-      continue;
     }
-    if (!stop.soft.aborted) await wake.wait(RESYNC_MS, stop.soft);
   }
-  await watching.catch(() => undefined);
+  await watching;
   return EXIT.interrupted;
 }

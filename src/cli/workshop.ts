@@ -32,6 +32,9 @@ export interface Workshop {
 /** How long one process waits for another that plans and starts runs of the same repository. */
 const TURN_LIMIT_MS = 60_000;
 
+/** Runs of this process that are claimed and not yet recorded. */
+const MOST_LIVE = 64;
+
 /** Puts the parts together. Changes nothing until something is executed. */
 export async function openWorkshop(
   repository: Repository,
@@ -62,6 +65,7 @@ export async function openWorkshop(
     catalogs,
     now: () => new Date(),
     emit,
+    mostLive: MOST_LIVE,
     inTurn: (work, signal) => inTurn(join(repository.stateDir, 'lock'), work, emit, signal),
     covered: coveredOf,
     changedFields,

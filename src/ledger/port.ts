@@ -56,6 +56,8 @@ export interface Ledger {
   readonly branch: string;
   /** The newest state; cheap when nothing changed since the last call. */
   read(signal: AbortSignal): Promise<LedgerView>;
+  /** What the last `read` or `write` of this process found, without asking anybody; null before the first. */
+  latest(): LedgerView | null;
   /**
    * Commits and pushes; resolves once the remote has it. Calls that come while a push is under way go together into the next
    * commit. Resolves to the commit that holds it, or null if it changed nothing and so no commit was made.

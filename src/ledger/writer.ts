@@ -131,6 +131,7 @@ export function openLedger(options: LedgerOptions): Ledger {
   return {
     branch: branch.name,
     read: async (signal) => (await refresh(signal)).view,
+    latest: () => state?.view ?? null,
     write: async (change, signal) => submit({ kind: 'change', change: prepareChange(change) }, signal),
     flush: async (signal) => (readme.isStale() ? submit({ kind: 'readme' }, signal) : null),
   };

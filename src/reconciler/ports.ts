@@ -28,6 +28,8 @@ export interface ReconcilerParts {
   readonly runner: Runner;
   readonly catalogs: CatalogBuilder;
   readonly now: () => Date;
+  /** How many runs may be claimed and not yet recorded at a time; what is due beyond it stays due. */
+  readonly mostLive: number;
   /**
    * Runs `work` while no other process plans and starts runs of this source here: what is claimed and what is
    * recorded has to be read, decided on and claimed in one go.
@@ -59,6 +61,8 @@ export interface SettleOptions {
   /** False: the requests alone make runs. */
   readonly triggers: boolean;
   readonly requests: readonly RunRequest[];
+  /** True: go on when nothing is left to do, until stopped. */
+  readonly goOn?: boolean;
   /** Limits planning to these jobs; absent: all. */
   readonly jobs?: ReadonlySet<string>;
 }

@@ -27,25 +27,29 @@ export interface Reconciler {
   /** The plan for an observation, changed fields included. Changes nothing. */
   plan(observation: Observation, options: SettleOptions): Promise<readonly PlannedAction[]>;
   /**
-   * Executes all that is due, waits for it and records it; returns when nothing is left to do. When `stop` aborts,
+   * Executes all that is due, waits for it and records it; returns when nothing is left to do, or with `goOn` only
+   * when it is stopped. When `stop` aborts,
    * nothing more is started, what runs in this process is cancelled and recorded, and the call returns. When
    * `signal` aborts it throws at once.
    */
   settle(options: SettleOptions, stop: AbortSignal, signal: AbortSignal): Promise<SettleReport>;
   /** For the runner: something about this run changed. */
   changed(key: RunKey): void;
+  /** For whoever watches the source: a fetch may bring something new. */
+  sourceChanged(): void;
 }
 
-/** How many runs may be claimed and not yet recorded at a time; what is due beyond it stays due. */
-const MOST_LIVE = 64;
 /** With more changed jobs than this, a plan does not look up which fields changed: it would read a file a job. */
 const MOST_EXPLAINED = 200;
 /** How often to look at runs that another process executes: they ring no bell here. */
 const LOOK_MS = 500;
+/** How often to look although nobody rings. */
+const IDLE_MS = 60_000;
 
 export function createReconciler(parts: ReconcilerParts): Reconciler {
   const wake = createWake();
   const touched = new Set<string>();
+  let sourceTouched = false;
 
   let lastGood: Snapshot | undefined;
 
@@ -63,7 +67,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
 
   const observe = async (signal: AbortSignal): Promise<Observation> => {
     const snapshot = await newest(signal);
-    const { view, live, recorded } = await actual(parts, signal);
+    const { view, live, recorded } = await actual(parts, null, signal);
     const catalog = await parts.catalogs.build(snapshot, { knownFiles: knownFiles(view) });
     return { snapshot, catalog, view, live, recorded };
   };
@@ -91,22 +95,38 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     let firstPlan: readonly PlannedAction[] | undefined;
     let stopping: Promise<void> | undefined;
 
-    const pass = async (): Promise<boolean> => {
+    /** Desired and actual as they are now; the source and the whole ledger only where something may have come. */
+    const look = async (): Promise<{ readonly now: Observation; readonly keys: ReadonlySet<string> | undefined }> => {
+      if (!seen || sourceTouched) {
+        sourceTouched = false;
+        return { now: await observe(signal), keys: undefined };
+      }
       const keys = new Set([...touched, ...waiting]);
       touched.clear();
-      const fresh = seen ? { ...seen, ...(await actual(parts, signal)) } : await observe(signal);
-      const actions = await planFor(fresh, options, seen ? keys : undefined);
-      seen = fresh;
-      if (fresh.recorded.length > 0) await parts.runner.release(fresh.recorded, signal);
-      if (firstPlan === undefined) {
-        firstPlan = actions;
-        parts.emit({ kind: 'planned', revision: fresh.snapshot.revision, actions });
-        executor.note(statusFacts(parts, fresh, actions, options));
+      return { now: { ...seen, ...(await actual(parts, parts.ledger.latest(), signal)) }, keys };
+    };
+
+    const pass = async (): Promise<boolean> => {
+      const { now, keys } = await look();
+      const isWhole = keys === undefined;
+      let current = now;
+      let actions = await planFor(current, options, keys);
+      if (!isWhole && actions.some(({ action }) => action === 'run')) {
+        // Nothing starts on what was known some time ago.
+        current = { ...current, ...(await actual(parts, null, signal)) };
+        actions = await planFor(current, options, keys);
+      }
+      seen = current;
+      firstPlan ??= actions;
+      if (current.recorded.length > 0) await parts.runner.release(current.recorded, signal);
+      if (isWhole) {
+        parts.emit({ kind: 'planned', revision: current.snapshot.revision, actions });
+        executor.note(statusFacts(parts, current, actions, options));
       }
       for (const action of actions) waiting.delete(action.job);
       const left = stop.aborted ? actions.filter(({ action }) => action === 'record') : actions;
-      for (const job of await executor.execute(left, fresh, options, MOST_LIVE, signal)) waiting.add(job);
-      const others = fresh.live.filter((run) => !run.mine && (options.jobs?.has(run.record.job) ?? true));
+      for (const job of await executor.execute(left, current, options, parts.mostLive, signal)) waiting.add(job);
+      const others = current.live.filter((run) => !run.mine && (options.jobs?.has(run.record.job) ?? true));
       for (const run of others) waiting.add(run.record.job);
       return executor.busy() || (!stop.aborted && waiting.size > 0);
     };
@@ -118,8 +138,12 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     stop.addEventListener('abort', onStop);
     if (stop.aborted) onStop();
     try {
-      while (await parts.inTurn(pass, signal)) {
-        await wake.wait(LOOK_MS, signal);
+      for (let busy = true; busy || (options.goOn && !stop.aborted);) {
+        busy = await parts.inTurn(pass, signal);
+        if (!busy && !options.goOn) break;
+        if (!busy && touched.size === 0) await executor.flush(signal);
+        const idle = !busy || (waiting.size === 0 && touched.size === 0);
+        await wake.wait(idle ? IDLE_MS : LOOK_MS, busy ? signal : AbortSignal.any([signal, stop]));
         signal.throwIfAborted();
       }
       await stopping;
@@ -127,7 +151,8 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       stop.removeEventListener('abort', onStop);
     }
     await executor.flush(signal);
-    return { plan: firstPlan ?? [], observation: seen!, ...executor.report() };
+    if (!seen) throw new TypeError('a pass ended without having looked at anything');
+    return { plan: firstPlan ?? [], observation: seen, ...executor.report() };
   };
 
   return {
@@ -136,6 +161,10 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     settle,
     changed({ job }) {
       touched.add(job);
+      wake.ring();
+    },
+    sourceChanged() {
+      sourceTouched = true;
       wake.ring();
     },
   };
@@ -147,10 +176,11 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
  */
 async function actual(
   parts: ReconcilerParts,
+  known: LedgerView | null,
   signal: AbortSignal,
 ): Promise<Pick<Observation, 'live' | 'view' | 'recorded'>> {
   const claimed = await parts.runner.list(signal);
-  const view = await parts.ledger.read(signal);
+  const view = known ?? (await parts.ledger.read(signal));
   const live: LiveRun[] = [];
   const recorded: RunKey[] = [];
   for (const run of claimed) {

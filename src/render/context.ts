@@ -1,3 +1,4 @@
+import type { V1OwnerReference } from '@kubernetes/client-node';
 import type { PodSpec, Quantities } from '../schemas/index.ts';
 import type { NameScope } from './names.ts';
 
@@ -32,3 +33,8 @@ export interface PodContext extends RenderContext {
 
 /** Stands for the uid of an owner that does not exist yet, where objects are only shown or validated. */
 export const UNKNOWN_UID = '00000000-0000-0000-0000-000000000000';
+
+/** Makes a ConfigMap the controlling owner: garbage collection follows it, and drain sees a pod that is looked after. */
+export function ownedBy({ name, uid }: Owner): V1OwnerReference {
+  return { apiVersion: 'v1', kind: 'ConfigMap', name, uid, controller: true, blockOwnerDeletion: true };
+}

@@ -3,7 +3,7 @@ import type { V1ConfigMap } from '@kubernetes/client-node';
 import { terminalError } from '../errors.ts';
 import { formatBytes } from '../job/quantity.ts';
 import type { RunFile, RunRecord } from '../runner/port.ts';
-import type { Owner, RenderContext } from './context.ts';
+import { ownedBy, type Owner, type RenderContext } from './context.ts';
 import { GATE } from './gate.ts';
 import { runAnnotations, runLabels } from './labels.ts';
 import { KEYS } from './layout.ts';
@@ -42,9 +42,7 @@ export function renderPayload({ record, files, context, claim }: PayloadParts): 
       namespace: context.namespace,
       labels: runLabels(context, 'payload', record),
       annotations: runAnnotations(record, context.epoch),
-      ownerReferences: [
-        { apiVersion: 'v1', kind: 'ConfigMap', ...claim, controller: true, blockOwnerDeletion: true },
-      ],
+      ownerReferences: [ownedBy(claim)],
     },
     immutable: true,
     data: Object.fromEntries(texts),
@@ -65,7 +63,7 @@ interface Contents {
 }
 
 function contents(record: RunRecord, files: readonly RunFile[]): Contents {
-  const texts = new Map([[KEYS.run, `${record.job} #${record.run}\n`]]);
+  const texts = new Map<string, string>([[KEYS.run, `${record.job} #${record.run}\n`]]);
   const binaries = new Map<string, Uint8Array>();
   const { steps, gated } = planPod(record.spec, record.args);
   if (gated) texts.set(KEYS.gate, GATE);
@@ -75,7 +73,10 @@ function contents(record: RunRecord, files: readonly RunFile[]): Contents {
     if (file.secret !== undefined) continue;
     const content = byPath.get(file.path);
     if (content === undefined)
-      throw terminalError('FileMissing', `${record.job} #${record.run}: the content of the file ${file.path} is missing`);
+      throw terminalError(
+        'FileMissing',
+        `${record.job} #${record.run}: the content of the file ${file.path} is missing`,
+      );
     // A NUL is valid UTF-8, but no YAML that shows the object could hold it.
     if (isUtf8(content) && !content.includes(0)) texts.set(KEYS.file(index), Buffer.from(content).toString());
     else binaries.set(KEYS.file(index), content);

@@ -2,7 +2,7 @@ import type { V1Container, V1Pod, V1PodSpec, V1SecurityContext, V1VolumeMount } 
 import { posix } from 'node:path';
 import { terminalError } from '../errors.ts';
 import { DEFAULT_USER } from '../job/defaults.ts';
-import type { PodContext } from './context.ts';
+import { ownedBy, type PodContext } from './context.ts';
 import { type Attempt, stepEnvironment } from './environment.ts';
 import { gateArguments } from './gate.ts';
 import { OUTCOME_FINALIZER, podLabels, runAnnotations } from './labels.ts';
@@ -42,9 +42,7 @@ export function renderPod(parts: PodParts): V1Pod {
       namespace: context.namespace,
       labels: podLabels(context, record, task, attempt),
       annotations: runAnnotations(record, context.epoch),
-      ownerReferences: [
-        { apiVersion: 'v1', kind: 'ConfigMap', ...context.payload, controller: true, blockOwnerDeletion: true },
-      ],
+      ownerReferences: [ownedBy(context.payload)],
       finalizers: [OUTCOME_FINALIZER],
     },
     spec: mergePodSpec(mergePodSpec(podSpec(parts, plan), context.podDefaults), record.spec.pod ?? {}),
@@ -65,8 +63,7 @@ function podSpec(parts: PodParts, plan: PodPlan): V1PodSpec {
   const { record, context } = parts;
   const { volumes, mounts } = podVolumes(record, plan, context.payload.name);
   const gate = context.gate ?? { image: context.image, busybox: '/bin/busybox' };
-  if (plan.gated)
-    volumes.push({ name: VOLUMES.gate, emptyDir: {} }, { name: VOLUMES.state, emptyDir: {} });
+  if (plan.gated) volumes.push({ name: VOLUMES.gate, emptyDir: {} }, { name: VOLUMES.state, emptyDir: {} });
   return {
     restartPolicy: 'Never',
     activeDeadlineSeconds: backstopSeconds(plan),
@@ -75,7 +72,6 @@ function podSpec(parts: PodParts, plan: PodPlan): V1PodSpec {
     enableServiceLinks: false,
     securityContext: {
       runAsNonRoot: true,
-      runAsUser: plan.spec.user === 0 ? DEFAULT_USER : plan.spec.user,
       fsGroup: FS_GROUP,
       seccompProfile: { type: 'RuntimeDefault' },
     },
@@ -147,7 +143,7 @@ function gateContainer(gate: { image: string; busybox: string }, plan: PodPlan, 
     image: gate.image,
     command: [gate.busybox, 'cp', gate.busybox, GATE_BUSYBOX],
     ...(Object.keys(resources).length > 0 ? { resources } : {}),
-    securityContext: { ...securityOf(DEFAULT_USER), readOnlyRootFilesystem: true },
+    securityContext: securityOf(DEFAULT_USER),
     volumeMounts: [
       { name: VOLUMES.payload, mountPath: PATHS.payload, readOnly: true },
       { name: VOLUMES.gate, mountPath: PATHS.gate },

@@ -3,7 +3,10 @@ import type { FinallyStep, Job } from '../schemas/index.ts';
 import { scriptPath } from './layout.ts';
 
 /** A step of the pod. */
-export interface PodStep extends Pick<NormalStep, 'name' | 'image' | 'env' | 'user' | 'workingDirectory' | 'timeoutMs'> {
+export interface PodStep extends Pick<
+  NormalStep,
+  'name' | 'image' | 'env' | 'user' | 'workingDirectory' | 'timeoutMs'
+> {
   /** The shell script that the payload carries; null for a command that needs none. */
   readonly script: string | null;
   /** The program and all its arguments. */

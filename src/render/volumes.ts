@@ -59,6 +59,7 @@ function payloadVolume({ steps, gated }: PodPlan, name: string): V1Volume {
 
 function projection(file: JobFile, index: number, path: string, payload: string): V1VolumeProjection {
   const mode = Number.parseInt(file.mode ?? DEFAULT_FILE_MODE, 8);
-  if (file.secret === undefined) return { configMap: { name: payload, items: [{ key: KEYS.file(index), path, mode }] } };
+  if (file.secret === undefined)
+    return { configMap: { name: payload, items: [{ key: KEYS.file(index), path, mode }] } };
   return { secret: { name: file.secret.name, items: [{ key: file.secret.key, path, mode }] } };
 }

@@ -1,5 +1,6 @@
 /** Gates as local processes: each in a PID namespace of its own, as in a container, with a shared state folder. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +21,8 @@ export function missingForGates(): string | undefined {
 
 function unshare(): readonly string[] | undefined {
   return NAMESPACES.find(
-    (options) => spawnSync('unshare', [...options, BUSYBOX, 'sh', '-c', '[ $$ = 1 ]'], { timeout: 10_000 }).status === 0,
+    (options) =>
+      spawnSync('unshare', [...options, BUSYBOX, 'sh', '-c', '[ $$ = 1 ]'], { timeout: 10_000 }).status === 0,
   );
 }
 
@@ -86,7 +88,7 @@ export async function startPod(steps: readonly Step[], settings: PodSettings = {
 
 function makeGate(folder: string, step: Step, position: number, gates: number, settings: PodSettings): Gate {
   const report = join(folder, `report.${position}`);
-  const [program = '', ...options] = ['unshare', ...(unshare() ?? []), BUSYBOX, 'sh', join(folder, 'gate')];
+  const options = [...(unshare() ?? []), BUSYBOX, 'sh', join(folder, 'gate')];
   const parameters = gateArguments({
     step: `s${position}`,
     position,
@@ -108,12 +110,15 @@ function makeGate(folder: string, step: Step, position: number, gates: number, s
     ended: promise,
     start() {
       const env = { PATH: process.env['PATH'], W: folder, ...step.env };
-      child = spawn(program, [...options, ...parameters, ...step.command], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+      child = spawn('unshare', [...options, ...parameters, ...step.command], {
+        env,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
       const output = { stdout: '', stderr: '' };
       child.stdout?.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()));
       child.stderr?.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()));
-      child.on('close', async (code) => {
-        const text = await readFile(report, 'utf8').catch(() => '');
+      child.on('close', (code) => {
+        const text = existsSync(report) ? readFileSync(report, 'utf8') : '';
         resolve({ code, ...output, report: parseGateReport(text) });
       });
     },

@@ -64,7 +64,7 @@ async function reconcile(target: string, options: ReconcileOptions, { io }: Cont
   const workshop = await openWorkshop(repository, options, io, (event) => progress.emit(event));
   try {
     if (options.dryRun) return await dryRun(workshop, options, io, stop.soft);
-    if (options.watch) return await watchLoop(workshop, ALL, stop, log);
+    if (options.watch) return await watchLoop(workshop, stop, log);
     const started = performance.now();
     const report = await workshop.reconciler.settle(ALL, stop.soft, stop.hard);
     progress.close();

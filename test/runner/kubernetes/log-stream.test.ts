@@ -102,11 +102,7 @@ if (world !== undefined) {
     const stop = new AbortController();
     const stream = await open(cluster, 'endless', { follow: true, signal: stop.signal });
     setTimeout(() => stop.abort(), 300);
-    const outcome = await read(stream).then(
-      () => 'ended',
-      () => 'failed',
-    );
-    assert.ok(['ended', 'failed'].includes(outcome));
+    await read(stream).catch(() => undefined);
     assert.ok(stream.destroyed);
     await deleteObject(cluster, pods, { namespace, name: 'endless' }, { signal, gracePeriodSeconds: 0 });
   });

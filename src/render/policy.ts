@@ -1,0 +1,148 @@
+import type { V1Container, V1Pod, V1PodSpec, V1Volume } from '@kubernetes/client-node';
+import { formatDuration, durationMs } from '../job/duration.ts';
+import { parseQuantity } from '../job/quantity.ts';
+import type { Job, Policy, TimeoutLimits } from '../schemas/index.ts';
+import { globMatches, imageMatches, imageText, parseImage } from './images.ts';
+import { GATE_CONTAINER } from './layout.ts';
+import { overlayViolations, type Violation } from './overlay.ts';
+import { isExclusive } from './resources.ts';
+import { restrictedViolations } from './restricted.ts';
+import { planPod } from './steps.ts';
+
+export type { Violation };
+
+/** What a policy is judged on. */
+export interface PolicySubject {
+  /** As it would be created: renderPod. */
+  readonly pod: V1Pod;
+  readonly spec: Job['spec'];
+  /** The source's own pull secrets, which no job has asked for. */
+  readonly imagePullSecrets?: readonly string[];
+}
+
+/**
+ * What a source's policy has against a pod; nothing when it may run. What a job may never do is judged on its `pod:`;
+ * images, Secrets, accounts, security and resources on the rendered pod, wherever they came from; time-outs on the spec.
+ */
+export function judgePolicy(subject: PolicySubject, policy: Policy): readonly Violation[] {
+  const { pod, spec } = subject;
+  const { steps } = planPod(spec);
+  const podSpec = pod.spec ?? { containers: [] };
+  return [
+    ...overlayViolations(
+      spec.pod ?? {},
+      steps.map(({ name }) => name),
+    ),
+    ...restrictedViolations(podSpec, policy.allowRoot ?? false),
+    ...imageViolations(podSpec, policy.images),
+    ...secretViolations(podSpec, policy.secrets, subject.imagePullSecrets ?? []),
+    ...accountViolations(podSpec, policy.serviceAccounts ?? ['default']),
+    ...timeoutViolations(spec, policy.maxTimeouts ?? {}),
+    ...resourceViolations(podSpec, policy.maxResources ?? {}),
+  ];
+}
+
+/** The sentences of violations as one message: `spec.pod.nodeName: a job may not set it; …`. */
+export function violationText(violations: readonly Violation[]): string {
+  return violations.map(({ field, message }) => `${field}: ${message}`).join('; ');
+}
+
+/** The containers that a job brings; the gate's comes from runledger. */
+const jobContainers = ({ initContainers = [], containers }: V1PodSpec): readonly V1Container[] => [
+  ...initContainers.filter(({ name }) => name !== GATE_CONTAINER),
+  ...containers,
+];
+
+const oneOf = (allowed: readonly string[]): string =>
+  allowed.length === 0 ? 'it allows none' : `it allows ${allowed.join(', ')}`;
+
+function imageViolations(spec: V1PodSpec, allowed: Policy['images']): readonly Violation[] {
+  if (allowed === undefined) return [];
+  return jobContainers(spec)
+    .filter(({ image = '' }) => !imageMatches(image, allowed))
+    .map(({ name, image = '' }) => ({
+      field: `pod.spec.containers[${name}].image`,
+      message: `the policy does not allow ${imageText(parseImage(image))}; ${oneOf(allowed)}`,
+    }));
+}
+
+function secretViolations(spec: V1PodSpec, allowed: Policy['secrets'], own: readonly string[]): readonly Violation[] {
+  if (allowed === undefined) return [];
+  const used = new Map<string, string>();
+  const use = (name: string | undefined, field: string): void => {
+    if (name !== undefined && !used.has(name)) used.set(name, field);
+  };
+  for (const container of jobContainers(spec)) {
+    const field = `pod.spec.containers[${container.name}]`;
+    for (const { name, valueFrom } of container.env ?? []) use(valueFrom?.secretKeyRef?.name, `${field}.env[${name}]`);
+    for (const { secretRef } of container.envFrom ?? []) use(secretRef?.name, `${field}.envFrom`);
+  }
+  for (const volume of spec.volumes ?? [])
+    for (const name of secretsOf(volume)) use(name, `pod.spec.volumes[${volume.name}]`);
+  for (const { name } of spec.imagePullSecrets ?? [])
+    if (name === undefined || !own.includes(name)) use(name, 'pod.spec.imagePullSecrets');
+  return [...used]
+    .filter(([name]) => !globMatches(name, allowed))
+    .map(([name, field]) => ({ field, message: `the policy does not allow the Secret ${name}; ${oneOf(allowed)}` }));
+}
+
+/** The Secrets behind a volume, of the types that the restricted standard allows. */
+function secretsOf({ secret, projected, csi }: V1Volume): readonly (string | undefined)[] {
+  return [
+    secret?.secretName,
+    csi?.nodePublishSecretRef?.name,
+    ...(projected?.sources ?? []).map((source) => source.secret?.name),
+  ];
+}
+
+function accountViolations(spec: V1PodSpec, allowed: readonly string[]): readonly Violation[] {
+  const account = spec.serviceAccountName ?? 'default';
+  if (allowed.includes(account)) return [];
+  const field = 'pod.spec.serviceAccountName';
+  return [{ field, message: `the policy does not allow the service account ${account}; ${oneOf(allowed)}` }];
+}
+
+function timeoutViolations(spec: Job['spec'], limits: TimeoutLimits): readonly Violation[] {
+  const { timeouts } = planPod(spec).spec;
+  const asked = {
+    queue: timeouts.queueMs,
+    start: timeouts.startMs,
+    run: timeouts.runMs,
+    grace: timeouts.graceMs,
+    finally: timeouts.finallyMs,
+  };
+  return (Object.keys(asked) as (keyof typeof asked)[]).flatMap((name) => {
+    const limit = limits[name];
+    if (limit === undefined || asked[name] <= durationMs(limit)) return [];
+    const message = `${formatDuration(asked[name])} is longer than the policy allows; write ${limit} or less`;
+    return [{ field: `spec.timeouts.${name}`, message }];
+  });
+}
+
+/**
+ * Steps run one after the other and share what is limited, so the highest of their limits counts; requests, and what a
+ * node hands to each container, add up.
+ */
+function resourceViolations(spec: V1PodSpec, ceiling: NonNullable<Policy['maxResources']>): readonly Violation[] {
+  return Object.entries(ceiling).flatMap(([resource, most]) => {
+    const max = parseQuantity(most) ?? 0;
+    const amounts = (kind: 'requests' | 'limits'): readonly number[] =>
+      spec.containers.map(({ resources }) => parseQuantity(resources?.[kind]?.[resource] ?? '') ?? 0);
+    const requested = sum(amounts('requests'));
+    const limited = isExclusive(resource) ? sum(amounts('limits')) : Math.max(0, ...amounts('limits'));
+    const unlimited = spec.containers.find(({ resources }) => resources?.limits?.[resource] === undefined);
+    const found: Violation[] = [];
+    const field = (kind: string): string => `pod.spec.containers[*].resources.${kind}.${resource}`;
+    const message = `the policy allows ${most} in all; write no more`;
+    if (requested > max) found.push({ field: field('requests'), message });
+    if (limited > max) found.push({ field: field('limits'), message });
+    if (unlimited && !isExclusive(resource))
+      found.push({
+        field: `pod.spec.containers[${unlimited.name}].resources.limits.${resource}`,
+        message: `has no limit, and the policy allows ${most} in all; write resources.limits.${resource}`,
+      });
+    return found;
+  });
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
