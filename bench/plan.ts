@@ -75,7 +75,7 @@ function measure(folder: string, args: readonly string[]): Sample {
 async function recordAll(folder: string): Promise<void> {
   const signal = new AbortController().signal;
   const repository = await openTarget(folder, {}, IO, signal);
-  const workshop = await openWorkshop(repository, {}, IO, () => undefined);
+  const workshop = await openWorkshop(repository, {}, IO, () => undefined, signal);
   const { catalog } = await workshop.reconciler.observe(signal);
   const at = new Date().toISOString();
   const times = { queued: at, started: at, finished: at };
@@ -117,7 +117,7 @@ async function recordAll(folder: string): Promise<void> {
 async function warmPasses(folder: string): Promise<readonly number[]> {
   const stop = new AbortController();
   const repository = await openTarget(folder, {}, IO, stop.signal);
-  const workshop = await openWorkshop(repository, {}, IO, () => undefined);
+  const workshop = await openWorkshop(repository, {}, IO, () => undefined, stop.signal);
   let told: () => void = () => undefined;
   const watching = repository.source.watch(() => told(), stop.signal);
   const pass = async (): Promise<Observation> => {

@@ -56,6 +56,11 @@ export interface RunnerOptions {
   readonly secrets?: string;
   readonly concurrency?: string;
   readonly dryRun?: boolean;
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly namespace?: string;
+  readonly image?: string;
+  readonly installation?: string;
 }
 
 export function withRunnerOptions(command: Command): Command {
@@ -67,8 +72,10 @@ export function withRunnerOptions(command: Command): Command {
       ]),
     )
     .option('--secrets <file>', "the process runner's Secrets: YAML or JSON, name to key to value")
-    .option(
-      '--concurrency <n>',
-      'how many runs the process runner executes at once; default: the number of processors',
-    );
+    .option('--concurrency <n>', 'how many runs the process runner executes at once; default: the number of processors')
+    .option('--kubeconfig <file>', 'for --runner kubernetes; default: KUBECONFIG, else ~/.kube/config')
+    .option('--context <name>', 'the context of the kubeconfig; default: the current one')
+    .option('-n, --namespace <name>', "where pods are created; default: the context's namespace")
+    .option('--image <image>', "runledger's own image, for the gates of jobs with several steps")
+    .option('--installation <name>', 'keeps several runledgers in one namespace apart; default: cli');
 }

@@ -8,12 +8,20 @@ import { coveredOf } from '../job/inputs.ts';
 import { resolveParameters } from '../job/parameters.ts';
 import type { ReconcilerEvent } from '../reconciler/ports.ts';
 import { createReconciler, type Reconciler } from '../reconciler/reconciler.ts';
-import { acquireLock, createProcesses, createProcessRunner, readSecretsFile } from '../runner/process/index.ts';
-import type { Runner } from '../runner/port.ts';
+import {
+  acquireLock,
+  createProcesses,
+  createProcessRunner,
+  type ProcessRunner,
+  readSecretsFile,
+} from '../runner/process/index.ts';
+import type { Log } from '../runner/kubernetes/clock.ts';
+import type { Runner, RunnerEvents } from '../runner/port.ts';
 import type { RunnerKind } from '../schemas/index.ts';
 import type { Source } from '../sources/port.ts';
 import type { Repository } from './compose.ts';
 import { finishRun } from './finish.ts';
+import { openUserRunner } from './kubernetes.ts';
 import type { RunnerOptions } from './options.ts';
 import type { Io } from './terminal.ts';
 import { VERSION } from './version.ts';
@@ -41,23 +49,19 @@ export async function openWorkshop(
   options: RunnerOptions,
   io: Io,
   emit: (event: ReconcilerEvent) => void,
+  signal: AbortSignal,
 ): Promise<Workshop> {
   const kind = runnerKind(repository, options.runner);
   const catalogs = createCatalogBuilder();
   const by = { runner: kind, version: VERSION, host: hostname() } as const;
-  const runner = createProcessRunner({
-    stateDir: repository.stateDir,
-    secrets: options.secrets === undefined ? new Map() : await readSecretsFile(options.secrets),
-    concurrency: concurrencyOf(options.concurrency),
-    env: io.env,
-    hostname: hostname(),
-    now: () => new Date(),
-    observe: options.dryRun === true,
-    events: {
-      changed: (key) => reconciler.changed(key),
-      output: (line) => emit({ kind: 'output', line }),
-    },
-  });
+  const events: RunnerEvents = {
+    changed: (key) => reconciler.changed(key),
+    output: (line) => emit({ kind: 'output', line }),
+  };
+  const runner =
+    kind === 'kubernetes'
+      ? await openUserRunner(repository.location, options, io, events, quietLog(emit), signal)
+      : await openProcessRunner(repository, options, io, events);
   const reconciler: Reconciler = createReconciler({
     source: repository.source,
     ledger: repository.ledger,
@@ -80,7 +84,7 @@ export async function openWorkshop(
     runner,
     reconciler,
     async close(now = false) {
-      if (now) runner.kill();
+      if (now) runner.kill?.();
       else await runner.close('CancelRequested');
       await repository.close();
     },
@@ -93,12 +97,33 @@ function runnerKind({ kind, location }: Repository, wanted: RunnerKind | undefin
     const hint = '--runner process runs its commands on this machine, as you; --runner kubernetes in your cluster';
     throw usageError('RunnerMissing', `${location}: a URL needs a runner named`, { hint });
   }
-  if (wanted === 'kubernetes') {
-    throw usageError('RunnerUnavailable', 'the kubernetes runner is not part of this version yet', {
-      hint: 'use --runner process',
-    });
-  }
-  return 'process';
+  return wanted ?? 'process';
+}
+
+function quietLog(emit: (event: ReconcilerEvent) => void): Log {
+  return {
+    debug: () => undefined,
+    info: () => undefined,
+    warn: (_fields, message) => emit({ kind: 'trouble', message }),
+  };
+}
+
+async function openProcessRunner(
+  repository: Repository,
+  options: RunnerOptions,
+  io: Io,
+  events: RunnerEvents,
+): Promise<ProcessRunner> {
+  return createProcessRunner({
+    stateDir: repository.stateDir,
+    secrets: options.secrets === undefined ? new Map() : await readSecretsFile(options.secrets),
+    concurrency: concurrencyOf(options.concurrency),
+    env: io.env,
+    hostname: hostname(),
+    now: () => new Date(),
+    observe: options.dryRun === true,
+    events,
+  });
 }
 
 function concurrencyOf(text: string | undefined): number {

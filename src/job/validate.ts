@@ -1,4 +1,5 @@
-import { type Job, type RunnerSet, type SchemaName, type Validators, validators as shared } from '../schemas/index.ts';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import { type Job, type RunnerSet, type SchemaName, schemas } from '../schemas/index.ts';
 import { explain, type Finding } from './explain.ts';
 import { type FieldPath, formatPath } from './positions.ts';
 import { ruleFindings } from './rules.ts';
@@ -13,9 +14,9 @@ export type Validated<Manifest> =
  * Judges a document of kind Job: by its schema, by the rules that a schema can't express, and by what this version
  * supports. All findings at once: a field that its schema refuses does not hide what the rules say about the others.
  */
-export function validateJob(document: unknown, manifestPath: string, validators: Validators = shared): Validated<Job> {
-  const findings = schemaFindings('job', document, validators);
-  const sound = findings.length === 0 ? (document as Job) : withoutFields(document, findings, validators);
+export function validateJob(document: unknown, manifestPath: string): Validated<Job> {
+  const findings = schemaFindings('job', document);
+  const sound = findings.length === 0 ? (document as Job) : withoutFields(document, findings);
   const refused = new Set(findings.map(({ path }) => formatPath(path)));
   // A value that is no value of the field at all is not one that this version can't do yet.
   const unsupported = unsupportedFields(document).filter(({ path }) => !refused.has(formatPath(path)));
@@ -24,14 +25,14 @@ export function validateJob(document: unknown, manifestPath: string, validators:
 }
 
 /** Judges a document of kind RunnerSet by its schema. */
-export function validateRunnerSet(document: unknown, validators: Validators = shared): Validated<RunnerSet> {
-  const findings = schemaFindings('runnerset', document, validators);
+export function validateRunnerSet(document: unknown): Validated<RunnerSet> {
+  const findings = schemaFindings('runnerset', document);
   return findings.length > 0 ? { findings } : { manifest: document as RunnerSet };
 }
 
 /** What a schema has against a value, in sentences; none when it conforms. */
-export function schemaFindings(name: SchemaName, value: unknown, validators: Validators = shared): readonly Finding[] {
-  const validate = validators[name];
+export function schemaFindings(name: SchemaName, value: unknown): readonly Finding[] {
+  const validate = verdictOf(name);
   if (validate(value)) return [];
   const findings = explain(name, value);
   if (findings.length > 0) return findings;
@@ -43,6 +44,23 @@ export function schemaFindings(name: SchemaName, value: unknown, validators: Val
   }));
 }
 
+let ajv: Ajv2020 | undefined;
+
+/**
+ * The validator of a schema, compiled when it is first asked for. It stops at the first error, since `explain` finds all of
+ * them, and since collecting them takes Ajv a time that grows with the square of their number.
+ */
+function verdictOf(name: SchemaName): ValidateFunction {
+  if (!ajv) {
+    ajv = new Ajv2020({ strict: true, strictRequired: false, allowUnionTypes: true, validateSchema: false });
+    ajv.addVocabulary(['x-error']);
+    for (const schema of Object.values(schemas)) ajv.addSchema(schema);
+  }
+  const validate = ajv.getSchema(String(schemas[name]['$id']));
+  if (!validate) throw new TypeError(`there is no schema ${name}`);
+  return validate;
+}
+
 /** A part of a JSON pointer: https://www.rfc-editor.org/rfc/rfc6901#section-3 */
 function pointerPart(text: string): string | number {
   return /^\d+$/.test(text) ? Number(text) : text.replaceAll('~1', '/').replaceAll('~0', '~');
@@ -52,12 +70,12 @@ function pointerPart(text: string): string | number {
  * The document without what the schema refuses, so that the rules can look at the rest: without the fields themselves or, where
  * that leaves no Job either, without the fields of the spec that hold them. Undefined when there is no Job within it.
  */
-function withoutFields(document: unknown, findings: readonly Finding[], validators: Validators): Job | undefined {
+function withoutFields(document: unknown, findings: readonly Finding[]): Job | undefined {
   for (const depth of [Number.POSITIVE_INFINITY, 2]) {
     const rest: unknown = structuredClone(document);
     for (const { path } of findings) removeField(rest, path.slice(0, depth));
     mend(rest);
-    if (validators.job(rest)) return rest;
+    if (verdictOf('job')(rest)) return rest as Job;
   }
   return undefined;
 }

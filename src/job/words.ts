@@ -101,10 +101,12 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return best;
 }
 
+const sortedLetters = (word: string): string => word.split('').sort().join('');
+
 /** How many slips of the fingers lie between two words; letters that changed places are one. */
 function slips(a: string, b: string): number {
   const edits = distance(a, b);
-  return edits === 2 && a.length === b.length && [...a].sort().join('') === [...b].sort().join('') ? 1 : edits;
+  return edits === 2 && a.length === b.length && sortedLetters(a) === sortedLetters(b) ? 1 : edits;
 }
 
 /** `; did you mean "image"?`, or nothing. */

@@ -1,10 +1,9 @@
 /**
- * How writers share one branch. A try that lost its race has cost the server nearly as much as one that won, so what counts is
- * that few try at the same time; how many others there are, nobody knows. All waits are therefore measured in the time
- * that a try took: it grows by itself when the server is busy. Two rules bring fairness. Who has lost more often waits
- * less, and who has won steps back for twice as long as it took, so that the others get their turn meanwhile, and takes
- * along at its next turn all that has finished by then. With 50 writers (simulated, and measured in bench/ledger.ts) the slowest wait is less than half as long as
- * with pauses that only grow with each try.
+ * How writers share one branch. A try that lost its race has cost the server nearly as much as one that won, so what counts
+ * is that few try at the same time; how many others there are, nobody knows. All waits are therefore measured in the
+ * time that a try took: it grows by itself when the server is busy. Two rules bring fairness: who has lost more often
+ * waits less, and who has won steps back for twice as long as it took, so that the others get their turn meanwhile, and
+ * takes along at its next turn all that has finished by then.
  */
 
 const SPREAD = 6;

@@ -124,8 +124,9 @@ function stepStatuses(pod: PodObject, { steps }: PodContext): readonly StepStatu
 /** When the first step began to run: gated steps start together, and the first one runs at once. */
 function firstStart(statuses: readonly StepStatus[]): string | null {
   const first = statuses[0]?.status?.state;
-  const time = first?.running?.startedAt ?? first?.terminated?.startedAt;
-  return time ? new Date(time).toISOString() : null;
+  const time = ms(first?.running?.startedAt ?? first?.terminated?.startedAt);
+  // The kubelet writes the zero time for a container that it could not start.
+  return time > 0 ? new Date(time).toISOString() : null;
 }
 
 /** Pods of which the phase is final, or all of whose steps have ended. */
@@ -180,7 +181,7 @@ function askedEnding(
       return {
         kind: 'infrastructure',
         reason: asked.reason,
-        message: INFRASTRUCTURE.get(asked.reason) ?? asked.reason,
+        message: asked.message ?? INFRASTRUCTURE.get(asked.reason) ?? asked.reason,
         step,
       };
     }

@@ -130,4 +130,6 @@ export interface Runner {
   release(keys: readonly RunKey[], signal: AbortSignal): Promise<void>;
   /** Ends whatever this process still executes and waits for it, within the grace. */
   close(reason: Reason): Promise<void>;
+  /** Kills what this process executes, at once and without waiting: for a process that is about to exit. */
+  kill?(): void;
 }

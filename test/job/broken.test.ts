@@ -1,3 +1,4 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { loadAll } from 'js-yaml';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -5,7 +6,7 @@ import { createCatalogBuilder } from '../../src/job/catalog.ts';
 import type { Catalog } from '../../src/job/model.ts';
 import { API_VERSION } from '../../src/job/parse.ts';
 import { MESSAGE_LIMIT } from '../../src/job/words.ts';
-import { validators } from '../../src/schemas/index.ts';
+import { schemas } from '../../src/schemas/index.ts';
 import { jobYaml, snapshotOf } from './world.ts';
 
 const BROKEN = 1_000;
@@ -196,13 +197,14 @@ const isOurs = (document: unknown): boolean =>
   document !== null &&
   String((document as { apiVersion?: unknown }).apiVersion).startsWith('runledger.dev/');
 
-const conforms = (document: unknown): boolean => {
-  try {
-    return validators.job(document);
-  } catch {
-    return false;
-  }
-};
+// It stops at the first error: on the huge ones Ajv takes minutes to collect them all.
+const ajv = new Ajv2020({
+  allowUnionTypes: true,
+  strictRequired: false,
+  schemas: Object.values(schemas),
+  keywords: ['x-error'],
+});
+const conforms = (document: unknown): boolean => ajv.validate(String(schemas.job['$id']), document);
 
 const test = suite('broken manifests');
 
@@ -254,12 +256,10 @@ test('most of them are broken indeed', () => {
 
 test('every problem has a place in its file and a message that can be read', () => {
   const all = [...catalog.problems, ...[...catalog.invalidJobs.values()].flatMap(({ problems }) => problems)];
-  const bytes = new Map(mutants.map((mutant) => [mutant.path, mutant.bytes]));
+  const lineEnds = /\r\n|\r|\n/;
+  const texts = new Map(mutants.map(({ path, bytes }) => [path, Buffer.from(bytes).toString().split(lineEnds)]));
   for (const problem of all) {
-    const lines = Buffer.from(bytes.get(problem.file) ?? '')
-      .toString()
-      .split(/\r\n|\r|\n/);
-    const line = lines[problem.line - 1];
+    const line = texts.get(problem.file)?.[problem.line - 1];
     assert.ok(line !== undefined && problem.column >= 1 && problem.column <= line.length + 1, JSON.stringify(problem));
     assert.ok(problem.message.length > 0 && problem.message.length <= MESSAGE_LIMIT, JSON.stringify(problem));
     assert.not(/[\n\0]|\[object/.test(problem.message), JSON.stringify(problem));

@@ -61,7 +61,7 @@ async function reconcile(target: string, options: ReconcileOptions, { io }: Cont
   const stop = stopSignals(io);
   const progress = createProgress({ io, log, quiet: isQuiet(options), output: false });
   const repository = await openTarget(target, options, io, stop.hard, (message) => log.warn(message));
-  const workshop = await openWorkshop(repository, options, io, (event) => progress.emit(event));
+  const workshop = await openWorkshop(repository, options, io, (event) => progress.emit(event), stop.hard);
   try {
     if (options.dryRun) return await dryRun(workshop, options, io, stop.soft);
     if (options.watch) return await watchLoop(workshop, stop, log);

@@ -72,7 +72,7 @@ async function run(
   const stop = stopSignals(io);
   const progress = createProgress({ io, log, quiet: options.logFormat === 'json', output: options.output === 'text' });
   const repository = await openRepository(options, io, stop.hard);
-  const workshop = await openWorkshop(repository, options, io, (event) => progress.emit(event));
+  const workshop = await openWorkshop(repository, options, io, (event) => progress.emit(event), stop.hard);
   try {
     const { catalog } = await workshop.reconciler.observe(stop.soft);
     const name = nameOf(job, catalog, options);

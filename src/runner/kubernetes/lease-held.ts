@@ -50,6 +50,7 @@ export function holdLease(target: LeaseTarget, acquired: LeaseRecord, written: M
   const losing = new AbortController();
   let { resourceVersion, epoch } = acquired;
   let renewed = written;
+  let released = false;
   let turn: Promise<unknown> = Promise.resolve();
 
   const left = (): number => remainingMs(renewed, momentOf(clock), durations.renewMs);
@@ -104,7 +105,7 @@ export function holdLease(target: LeaseTarget, acquired: LeaseRecord, written: M
 
   return {
     epoch: () => epoch,
-    isValid: () => !losing.signal.aborted && left() > 0,
+    isValid: () => !released && !losing.signal.aborted && left() > 0,
     lost: losing.signal,
     async raise(to) {
       for (;;) {
@@ -128,6 +129,7 @@ export function holdLease(target: LeaseTarget, acquired: LeaseRecord, written: M
       }
     },
     async release() {
+      released = true;
       const signal = AbortSignal.timeout(RELEASE_MS);
       try {
         await inTurn(() => write(release(clock.now()), signal, RELEASE_MS));

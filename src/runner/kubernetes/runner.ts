@@ -50,7 +50,9 @@ interface Ended {
  * are being read, and what has been read of them.
  */
 export async function createKubernetesRunner(options: KubernetesRunnerOptions): Promise<Runner> {
-  const { scope, events, signal } = options;
+  const { scope, events } = options;
+  const closing = new AbortController();
+  const signal = AbortSignal.any([options.signal, closing.signal]);
   const inventory = await openInventory(scope, (key) => onChange(key), signal);
   const secretValues = createSecretReader(scope);
   const outputs = new Map<string, PodOutput>();
@@ -196,8 +198,8 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     },
     // Runs go on in the cluster: the next leader adopts them.
     async close() {
-      clearInterval(timer);
       for (const output of outputs.values()) output.stop();
+      closing.abort();
     },
   };
 }

@@ -1,0 +1,75 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { identityOf, isOfRun, LABELS, triggerOf } from '../../src/render/labels.ts';
+import { CONTEXT, jobWith, readJob, recordOf, renderRun } from './world.ts';
+
+const test = suite('labels');
+const record = recordOf(readJob('migrate'));
+
+test('every object of a run says whose it is', () => {
+  const { claim, payload, pod } = renderRun(record);
+  for (const [object, component] of [
+    [claim, 'claim'],
+    [payload, 'payload'],
+    [pod, 'attempt'],
+  ] as const) {
+    const identity = identityOf(object);
+    assert.is(identity?.component, component);
+    assert.is(identity?.job, 'migrate');
+    assert.is(identity?.run, 12);
+    assert.is(identity?.epoch, 7);
+    assert.is(identity?.task, component === 'attempt' ? 'default' : null);
+    assert.is(identity?.attempt, component === 'attempt' ? 1 : null);
+    assert.ok(identity && isOfRun(identity, CONTEXT, record));
+    assert.equal(identity && triggerOf(identity), record.trigger);
+  }
+});
+
+test('labels of the job are on the pod, and never instead of our own', () => {
+  const { pod, claim } = renderRun(record);
+  assert.is(pod.metadata?.labels?.['team'], 'data');
+  assert.is(pod.metadata?.labels?.[LABELS.name], 'migrate');
+  assert.is(claim.metadata?.labels?.['team'], undefined);
+  const forged = recordOf(jobWith({ run: 'x' }), { labels: { [LABELS.source]: 'other', [LABELS.protect]: 'false' } });
+  const labels = renderRun(forged).pod.metadata?.labels;
+  assert.is(labels?.[LABELS.source], 'platform');
+  assert.is(labels?.[LABELS.protect], 'true');
+});
+
+test('an object of another run, trigger, digest, source or installation is not this one', () => {
+  const identity = identityOf(renderRun(record).claim);
+  assert.ok(identity);
+  const revision = 'b7e19d0c54f3a2286ed91b07c3f8a46d5120e79b';
+  for (const change of [
+    { run: 13 },
+    { job: 'other' },
+    { digest: 'v1:other' },
+    { trigger: { kind: 'commit', revision } as const },
+  ])
+    assert.not(isOfRun(identity, CONTEXT, { ...record, ...change }), JSON.stringify(change));
+  assert.not(isOfRun(identity, { ...CONTEXT, source: 'other' }, record));
+  assert.not(isOfRun(identity, { ...CONTEXT, installation: 'other' }, record));
+});
+
+test('what is not ours, or was changed, has no identity', () => {
+  const labels = renderRun(record).pod.metadata?.labels ?? {};
+  assert.is(identityOf({}), null);
+  assert.is(identityOf({ metadata: { labels: { app: 'x' } } }), null);
+  for (const key of [
+    LABELS.managedBy,
+    LABELS.installation,
+    LABELS.source,
+    LABELS.job,
+    LABELS.run,
+    LABELS.component,
+    LABELS.task,
+    LABELS.attempt,
+  ]) {
+    const { [key]: _gone, ...rest } = labels;
+    assert.is(identityOf({ metadata: { labels: rest } }), null, key);
+  }
+  for (const run of ['0', '-1', '1.5', 'x', '', '99999999999999999999'])
+    assert.is(identityOf({ metadata: { labels: { ...labels, [LABELS.run]: run } } }), null, run);
+});
+
+test.run();
