@@ -1,6 +1,7 @@
 import tab from '@bomb.sh/tab/commander';
 import { Command, CommanderError } from 'commander';
 import { isCoded, messageOf } from '../errors.ts';
+import { controllerCommand } from './commands/controller.ts';
 import { getCommand } from './commands/get.ts';
 import { initCommand } from './commands/init.ts';
 import { logsCommand } from './commands/logs.ts';
@@ -66,6 +67,7 @@ export function createProgram(context: Context): Command {
   add('get', getCommand);
   add('logs', logsCommand);
   add('init', initCommand);
+  add('controller', controllerCommand);
   tab(program, { completionCommandName: 'completion' });
   return program;
 }

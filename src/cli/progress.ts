@@ -59,7 +59,8 @@ export function outcomeLine(outcome: Outcome, paint: Paint): string {
   return `${head} in ${humanDuration(durationOf(outcome))}${detail}`;
 }
 
-function logEvent(log: Logger, event: ReconcilerEvent): void {
+/** What happens, as lines of the log. */
+export function logEvent(log: Logger, event: ReconcilerEvent): void {
   switch (event.kind) {
     case 'planned':
       log.debug({ revision: event.revision, actions: event.actions.length }, 'planned');

@@ -26,18 +26,23 @@ export type Say = (message: string) => void;
 
 export const DEFAULT_INTERVAL = '30s';
 
-/** Opens a repository over http(s), with copies below `scratch`. Credentials come from the URL or from the environment. */
+export interface RemoteOptions extends RepositoryOptions {
+  /** Absent: from the environment. */
+  readonly credentials?: Credentials | undefined;
+}
+
+/** Opens a repository over http(s), with copies below `scratch`. Credentials come from the URL, the options or the environment. */
 export async function openRemote(
   url: string,
   scratch: string,
-  options: RepositoryOptions,
+  options: RemoteOptions,
   io: Io,
   say: Say,
 ): Promise<Remote> {
   const interval = options.interval ?? DEFAULT_INTERVAL;
   if (parseDuration(interval) === undefined)
     throw usageError('IntervalForm', `--interval ${interval}: write it as 30s or 5m`);
-  const credentials = await credentialsFrom(io.env);
+  const credentials = options.credentials ?? (await credentialsFrom(io.env));
   const http = await createGitHttp({
     env: io.env,
     userAgent: `git/2.0 (runledger ${VERSION})`,

@@ -6,7 +6,7 @@ import { changedFields } from '../job/changes.ts';
 import { resolveFiles } from '../job/files.ts';
 import { coveredOf } from '../job/inputs.ts';
 import { resolveParameters } from '../job/parameters.ts';
-import type { ReconcilerEvent } from '../reconciler/ports.ts';
+import type { ReconcilerEvent, ReconcilerParts } from '../reconciler/ports.ts';
 import { createReconciler, type Reconciler } from '../reconciler/reconciler.ts';
 import {
   acquireLock,
@@ -17,7 +17,7 @@ import {
 } from '../runner/process/index.ts';
 import type { Log } from '../runner/kubernetes/clock.ts';
 import type { Runner, RunnerEvents } from '../runner/port.ts';
-import type { RunnerKind } from '../schemas/index.ts';
+import type { Outcome, RunnerKind } from '../schemas/index.ts';
 import type { Source } from '../sources/port.ts';
 import type { Repository } from './compose.ts';
 import { finishRun } from './finish.ts';
@@ -37,6 +37,28 @@ export interface Workshop {
   close(now?: boolean): Promise<void>;
 }
 
+/** What a reconciler is made of where everything else is as always. */
+export interface ReconcilerChoice extends Pick<
+  ReconcilerParts,
+  'source' | 'ledger' | 'runner' | 'emit' | 'mostLive' | 'inTurn'
+> {
+  /** Who signs the outcomes. */
+  readonly by: Outcome['by'];
+}
+
+export function composeReconciler({ by, ...choice }: ReconcilerChoice): Reconciler {
+  return createReconciler({
+    ...choice,
+    catalogs: createCatalogBuilder(),
+    now: () => new Date(),
+    covered: coveredOf,
+    changedFields,
+    params: (job, given) => resolveParameters(job.manifest.spec, given),
+    files: resolveFiles,
+    finish: (run, finished) => finishRun(run, finished, by),
+  });
+}
+
 /** How long one process waits for another that plans and starts runs of the same repository. */
 const TURN_LIMIT_MS = 60_000;
 
@@ -52,7 +74,6 @@ export async function openWorkshop(
   signal: AbortSignal,
 ): Promise<Workshop> {
   const kind = runnerKind(repository, options.runner);
-  const catalogs = createCatalogBuilder();
   const by = { runner: kind, version: VERSION, host: hostname() } as const;
   const events: RunnerEvents = {
     changed: (key) => reconciler.changed(key),
@@ -62,20 +83,14 @@ export async function openWorkshop(
     kind === 'kubernetes'
       ? await openUserRunner(repository.location, options, io, events, quietLog(emit), signal)
       : await openProcessRunner(repository, options, io, events);
-  const reconciler: Reconciler = createReconciler({
+  const reconciler: Reconciler = composeReconciler({
     source: repository.source,
     ledger: repository.ledger,
     runner,
-    catalogs,
-    now: () => new Date(),
     emit,
+    by,
     mostLive: MOST_LIVE,
-    inTurn: (work, signal) => inTurn(join(repository.stateDir, 'lock'), work, emit, signal),
-    covered: coveredOf,
-    changedFields,
-    params: (job, given) => resolveParameters(job.manifest.spec, given),
-    files: (job, snapshot) => resolveFiles(job, snapshot),
-    finish: (run, finished) => finishRun(run, finished, by),
+    inTurn: (work, turnSignal) => inTurn(join(repository.stateDir, 'lock'), work, emit, turnSignal),
   });
   return {
     repository,

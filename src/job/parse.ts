@@ -135,8 +135,14 @@ function judgeDocument(path: string, yaml: YamlFile, document: Mapping, place: D
   }
   const { manifest, findings } = validateJob(document, path);
   if (findings) return fail(findings);
-  const digest = readsFiles(manifest) ? null : digestOf(manifest.spec);
-  return { kind: 'job', ...place, name: manifest.metadata.name, job: manifest, digest, needs: neededJobs(document) };
+  const job = detached(manifest);
+  const digest = readsFiles(job) ? null : digestOf(job.spec);
+  return { kind: 'job', ...place, name: job.metadata.name, job, digest, needs: neededJobs(document) };
+}
+
+/** A copy that shares nothing with the text: the parser's strings are slices that would keep all of it in memory. */
+function detached(job: Job): Job {
+  return JSON.parse(JSON.stringify(job)) as Job;
 }
 
 function versionTrouble({ apiVersion }: Mapping): Finding | undefined {

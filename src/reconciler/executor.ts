@@ -3,6 +3,7 @@ import { asCoded, type CodedError, isCoded, terminalError, transientError } from
 import type { JobFacts, LedgerChange } from '../ledger/port.ts';
 import type { LiveRun, RunKey } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
+import { createBatch } from './batch.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
 import { runRecord } from './record.ts';
 import type { Wake } from './wake.ts';
@@ -21,8 +22,8 @@ export interface Executor {
   ): Promise<readonly string[]>;
   /** Writes facts that no run brings. */
   note(change: LedgerChange): void;
-  /** Whether something that was begun here is still to be recorded. */
-  busy(): boolean;
+  /** Whether something that was begun here is still to be recorded; once `stopping`, only what this process has to see through. */
+  busy(stopping: boolean): boolean;
   /** Waits for what `note` began, and lets the ledger write what it writes at the end. */
   flush(signal: AbortSignal): Promise<void>;
   report(): { readonly outcomes: readonly Outcome[]; readonly failures: readonly CodedError[] };
@@ -31,6 +32,8 @@ export interface Executor {
 /** How long a ledger that can't be written is tried again before the run is left where it is, for a later pass. */
 const RECORD_LIMIT_MS = 120_000;
 const RETRY_STEP_MS = 1_000;
+/** Runs that are recorded within this time are let go of together. */
+const RELEASE_AFTER_MS = 100;
 /** How many runs are started at the same time. */
 const STARTS_AT_ONCE = 16;
 
@@ -44,6 +47,9 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
   const outcomes: Outcome[] = [];
   const failures: CodedError[] = [];
   let notes: Promise<unknown> = Promise.resolve();
+  const releases = createBatch<RunKey>(RELEASE_AFTER_MS, (keys) =>
+    parts.runner.release(keys, new AbortController().signal),
+  );
 
   const fail = (error: CodedError): void => {
     failures.push(error);
@@ -64,10 +70,10 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     parts.emit({ kind: 'finished', outcome });
     try {
       const commit = await writeWithin(parts, { facts: [facts] }, signal);
-      await parts.runner.release([run.record], signal);
+      await releases.add(run.record);
       parts.emit({ kind: 'recorded', key: run.record, commit });
     } catch (error) {
-      if (isCoded(error, 'RunAlreadyRecorded')) await parts.runner.release([run.record], signal);
+      if (isCoded(error, 'RunAlreadyRecorded')) await releases.add(run.record);
       else unrecorded.add(nameOf(run.record));
       fail(
         asCoded(error, (message) => terminalError('NotRecorded', `${run.record.job} #${run.record.run}: ${message}`)),
@@ -145,7 +151,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
         fail(asCoded(error, (message) => terminalError('NotRecorded', `statuses: ${message}`))),
       );
     },
-    busy: () => open.size > 0,
+    busy: (stopping) => (stopping && parts.runner.outlives ? recording : open).size > 0,
     async flush(signal) {
       await notes;
       await parts.ledger.flush(signal);

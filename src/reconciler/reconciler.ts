@@ -128,7 +128,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       for (const job of await executor.execute(left, current, options, parts.mostLive, signal)) waiting.add(job);
       const others = current.live.filter((run) => !run.mine && (options.jobs?.has(run.record.job) ?? true));
       for (const run of others) waiting.add(run.record.job);
-      return executor.busy() || (!stop.aborted && waiting.size > 0);
+      return executor.busy(stop.aborted) || (!stop.aborted && waiting.size > 0);
     };
 
     const onStop = (): void => {

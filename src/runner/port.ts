@@ -113,6 +113,8 @@ export interface RunnerEvents {
 /** A way to run: local processes, or pods of a cluster. */
 export interface Runner {
   readonly kind: 'process' | 'kubernetes';
+  /** Whether runs go on when this process ends, for another one to find and record. */
+  readonly outlives: boolean;
   /** Fields of the spec that this runner can't honour and so refuses the job, as `spec.services`; empty when it runs. */
   refuses(spec: Job['spec']): readonly string[];
   /** Fields that mean nothing to this runner and are passed over, as `spec.image`. */

@@ -142,14 +142,14 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   'alias within itself': (text) => bytesOf(`${text}  pod: &pod\n    a: [*pod]\n`),
   'many documents': (text) => bytesOf(text + '---\na: 1\n'.repeat(90 + random(50))),
-  'huge list': (text) => bytesOf(`${text}  needs: [${'1, '.repeat(random(300_000))}]\n`),
+  'huge list': (text) => bytesOf(`${text}  needs: [${'1, '.repeat(random(80_000))}]\n`),
   'huge mapping': (text) =>
     bytesOf(
-      `${text}  labels:\n${Array.from({ length: random(40_000) }, (_, row) => `    k${row}: ${row}\n`).join('')}`,
+      `${text}  labels:\n${Array.from({ length: random(25_000) }, (_, row) => `    k${row}: ${row}\n`).join('')}`,
     ),
   'huge string': (text) =>
     bytesOf(
-      `${text}  if: ${pick(['${{', '(', 'a.', '-', '/../'])}${pick(['${{', '((', '1.', '--', '../']).repeat(random(400_000))}\n`,
+      `${text}  if: ${pick(['${{', '(', 'a.', '-', '/../'])}${pick(['${{', '((', '1.', '--', '../']).repeat(random(200_000))}\n`,
     ),
   'huge file': (text) => bytesOf(text + '# '.repeat(600_000 + random(100))),
   'another encoding': (text) => Buffer.from(text, pick(['utf16le', 'latin1', 'base64'])),

@@ -3,10 +3,11 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { GATE, gateArguments, type GateReport, type GateSettings, parseGateReport } from '../../src/render/gate.ts';
 
-const BUSYBOX = process.env['RUNLEDGER_TEST_BUSYBOX'] ?? '/bin/busybox';
+/** Static, as the one that pods get. */
+export const BUSYBOX = process.env['RUNLEDGER_TEST_BUSYBOX'] ?? '/bin/busybox';
 
 const NAMESPACES: readonly (readonly string[])[] = [
   ['--pid', '--fork', '--mount-proc'],
@@ -55,7 +56,9 @@ export interface Pod {
   readonly gates: readonly Gate[];
   readonly ended: Promise<readonly Ended[]>;
   path(name: string): string;
-  /** Waits until a file exists there, and returns its content. */
+  /** The content of a file; empty where there is none. */
+  read(name: string): Promise<string>;
+  /** Waits until a file has a content, and returns it. */
   seen(name: string): Promise<string>;
   remove(): Promise<void>;
 }
@@ -81,6 +84,7 @@ export async function startPod(steps: readonly Step[], settings: PodSettings = {
     gates,
     ended: Promise.all(gates.map((gate) => gate.ended)),
     path,
+    read: (name) => readFile(path(name), 'utf8').catch(() => ''),
     seen: (name) => content(path(name)),
     remove: () => rm(folder, { recursive: true, force: true }),
   };
@@ -99,12 +103,12 @@ function makeGate(folder: string, step: Step, position: number, gates: number, s
     finallyTimeoutS: settings.finallyS ?? 30,
     graceS: settings.graceS ?? 5,
     notFailures: settings.notFailures ?? [42, 43],
-    directory: step.directory ?? join(folder, 'work'),
+    directory: resolve(folder, 'work', step.directory ?? '.'),
     state: join(folder, 'state'),
     busybox: BUSYBOX,
     report,
   });
-  const { promise, resolve } = Promise.withResolvers<Ended>();
+  const { promise, resolve: settle } = Promise.withResolvers<Ended>();
   let child: ChildProcess | undefined;
   return {
     ended: promise,
@@ -119,7 +123,7 @@ function makeGate(folder: string, step: Step, position: number, gates: number, s
       child.stderr?.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()));
       child.on('close', (code) => {
         const text = existsSync(report) ? readFileSync(report, 'utf8') : '';
-        resolve({ code, ...output, report: parseGateReport(text) });
+        settle({ code, ...output, report: parseGateReport(text) });
       });
     },
     async signal(name) {

@@ -134,8 +134,8 @@ export function apiError(refusal: Refusal, asked: Asked): CodedError {
     case 410:
       return terminalError('Expired', message);
     case 400:
-      // A container's log before the container runs.
-      return / is waiting to start: /.test(message)
+      // A container's log before the container runs: the kubelet's words.
+      return /^(.*: )?container "[^"]*" in pod "[^"]*" is (waiting to start|not available)/.test(message)
         ? waitingError('ContainerWaiting', message)
         : terminalError('Invalid', message);
     default:

@@ -17,9 +17,10 @@ export interface PodLogOptions {
 
 /**
  * The log of a container as bytes. It ends when the container has ended, when the kubelet rotated the log away under
- * it, or when the connection was cut in good form: the end alone proves nothing. A connection that breaks reaches the
- * reader as an error. Throws CodedError before the first byte: `ContainerWaiting` (waiting) while the container has not
- * started, `NotFound` for a pod that is gone, `Invalid` for a container that the pod lacks.
+ * it, or when the connection was cut in good form; and for a pod that has no node yet the API server answers with an
+ * empty log that ends at once (measured). So the end alone proves nothing: look at the container's state. A connection
+ * that breaks reaches the reader as an error. Throws CodedError before the first byte: `ContainerWaiting` (waiting) while
+ * the container has not started, `NotFound` for a pod that is gone, `Invalid` for a container that the pod lacks.
  */
 export function openPodLog(cluster: Cluster, ref: Ref, options: PodLogOptions): Promise<ByteStream> {
   const { container, follow, sinceTime, timestamps, limitBytes, previous, signal } = options;

@@ -70,7 +70,8 @@ export function createPodOutput(options: PodOutputOptions): PodOutput {
   return {
     follow(pod) {
       for (const status of pod.status?.containerStatuses ?? []) {
-        const begun = status.state?.running !== undefined || status.state?.terminated !== undefined;
+        // A container that never was has no id, whatever its state says.
+        const begun = (status.containerID ?? '') !== '' && status.state?.waiting === undefined;
         if (begun && steps.includes(status.name) && !streams.has(status.name))
           streams.set(status.name, read(pod, status.name));
       }

@@ -146,6 +146,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
 
   return {
     kind: 'kubernetes',
+    outlives: true,
     refuses: () => [],
     ignores: () => [],
     async list() {

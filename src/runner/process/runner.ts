@@ -143,6 +143,7 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
 
   return {
     kind: 'process',
+    outlives: false,
     refuses: refusedFields,
     ignores: ignoredFields,
     list,

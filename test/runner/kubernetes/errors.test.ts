@@ -107,6 +107,12 @@ const cases: readonly [name: string, error: CodedError, errorClass: string, code
     'waiting',
     'ContainerWaiting',
   ],
+  [
+    'a container that the kubelet does not know yet',
+    status(400, 'BadRequest', 'container "c" in pod "x" is not available'),
+    'waiting',
+    'ContainerWaiting',
+  ],
   ['a method that is not there', status(405, 'MethodNotAllowed', 'no'), 'terminal', 'MethodNotAllowed'],
   ['credentials that are refused', status(401, 'Unauthorized', 'Unauthorized'), 'usage', 'Unauthorized'],
   ['too many requests', status(429, 'TooManyRequests', 'slow down'), 'transient', 'TooManyRequests'],

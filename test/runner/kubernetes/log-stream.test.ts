@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { isCoded, type CodedError } from '../../../src/errors.ts';
 import type { ByteStream } from '../../../src/runner/kubernetes/client.ts';
 import { openPodLog, type PodLogOptions } from '../../../src/runner/kubernetes/log-stream.ts';
-import { createObject, deleteObject } from '../../../src/runner/kubernetes/objects.ts';
+import { createObject, deleteObject, getObject } from '../../../src/runner/kubernetes/objects.ts';
 import { pods } from '../../../src/runner/kubernetes/wire.ts';
 import { connect, eventually, openTestCluster } from '../../support/cluster.ts';
 import { startProxy } from './proxy.ts';
@@ -37,6 +37,9 @@ if (world !== undefined) {
   /** The log, once the container has begun. */
   const open = (from: typeof cluster, name: string, options: Partial<PodLogOptions> = {}): Promise<ByteStream> =>
     eventually(`the log of ${name}`, async () => {
+      // Before the pod has a node the API server answers with an empty log, in good form.
+      const { spec } = await getObject(cluster, pods, { namespace, name }, { signal });
+      if (!spec!.nodeName) return null;
       try {
         return await openPodLog(from, { namespace, name }, { container: 'main', signal, ...options });
       } catch (error) {
@@ -84,18 +87,21 @@ if (world !== undefined) {
   test('a connection that is cut reaches the reader as an error, and one that nobody reads harms nobody', async () => {
     const proxy = await startProxy(world.kubeconfig);
     const through = await connect({ kubeconfig: proxy.kubeconfig });
-    await run('endless', 'while true; do echo tick; sleep 0.2; done');
-    const stream = await open(through, 'endless', { follow: true });
-    const unread = await open(through, 'endless', { follow: true });
-    setTimeout(() => proxy.cutStreams(), 600);
-    const error = await read(stream).then(
-      () => null,
-      (failure: unknown) => failure,
-    );
-    assert.instance(error, Error);
-    await eventually('the unread stream to notice', () => unread.destroyed);
-    await through.close();
-    await proxy.close();
+    try {
+      await run('endless', 'while true; do echo tick; sleep 0.2; done');
+      const stream = await open(through, 'endless', { follow: true });
+      const unread = await open(through, 'endless', { follow: true });
+      const reading = read(stream).then(
+        (text) => `ended in good form after ${JSON.stringify(text)}`,
+        (failure: unknown) => failure,
+      );
+      setTimeout(() => proxy.cutStreams(), 600);
+      assert.instance(await reading, Error, String(await reading));
+      await eventually('the unread stream to notice', () => unread.destroyed);
+    } finally {
+      await through.close();
+      await proxy.close();
+    }
   });
 
   test("ends with the caller's signal", async () => {

@@ -1,0 +1,108 @@
+import { readFile } from 'node:fs/promises';
+import { messageOf, usageError } from '../errors.ts';
+import type { Credentials } from '../git/url.ts';
+import { schemaFindings } from '../job/validate.ts';
+import { formatProblem, placeFindings } from '../job/problems.ts';
+import { readYaml } from '../job/yaml.ts';
+import type { Config, SourceAuth, ValueFrom } from '../schemas/index.ts';
+import type { Io } from './terminal.ts';
+
+/**
+ * Reads the configuration of a controller. Throws `ConfigUnreadable` and `ConfigInvalid` (usage), the latter with every problem
+ * and its place.
+ */
+export async function readConfig(path: string): Promise<Config> {
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw usageError('ConfigUnreadable', `the configuration can't be read: ${messageOf(error)}`);
+  });
+  const { file, fault } = readYaml(bytes);
+  if (fault) throw usageError('ConfigInvalid', `${path}:${fault.line}:${fault.column}: ${fault.message}`);
+  if (file.documents.length !== 1)
+    throw usageError('ConfigInvalid', `${path} holds ${file.documents.length} documents; it has to be one`);
+  const [document] = file.documents;
+  const problems = placeFindings(path, file, 0, schemaFindings('config', document));
+  if (problems.length > 0) throw usageError('ConfigInvalid', problems.map(formatProblem).join('\n'));
+  const config = document as Config;
+  checkSources(config, path);
+  return config;
+}
+
+/** Names are unique, and so is each ledger: two writers of one would each take the other's jobs for removed. */
+function checkSources({ sources }: Config, path: string): void {
+  const names = new Set<string>();
+  const ledgers = new Set<string>();
+  for (const { name, url, dir, ledger } of sources) {
+    if (names.has(name)) throw usageError('ConfigInvalid', `${path}: two sources are called ${name}`);
+    names.add(name);
+    const key = `${url ?? dir ?? ''} ${ledger?.branch ?? 'runledger/status'}`;
+    if (ledgers.has(key))
+      throw usageError(
+        'ConfigInvalid',
+        `${path}: source ${name} has the repository and ledger branch of another source`,
+      );
+    ledgers.add(key);
+  }
+}
+
+/** A configuration of one source, from flags or RUNLEDGER_* variables, where there is no file. */
+export function configFromEnv(env: Io['env']): Config {
+  const url = env['RUNLEDGER_URL'];
+  if (url === undefined || url === '') {
+    const hint = 'give --config FILE, or set RUNLEDGER_URL (and RUNLEDGER_BRANCH, RUNLEDGER_PATH, RUNLEDGER_NAMESPACE)';
+    throw usageError('ConfigMissing', 'there is no configuration', { hint });
+  }
+  const optional = (field: string, variable: string): object => (env[variable] ? { [field]: env[variable] } : {});
+  return {
+    apiVersion: 'runledger.dev/v1',
+    kind: 'Config',
+    sources: [
+      {
+        name: env['RUNLEDGER_SOURCE'] || 'default',
+        url,
+        ...optional('branch', 'RUNLEDGER_BRANCH'),
+        ...optional('path', 'RUNLEDGER_PATH'),
+        ...optional('namespace', 'RUNLEDGER_NAMESPACE'),
+        ...optional('interval', 'RUNLEDGER_INTERVAL'),
+        ...optional('caFile', 'RUNLEDGER_CA_FILE'),
+        ...(env['RUNLEDGER_GIT_TOKEN'] ? { auth: { tokenFrom: { env: 'RUNLEDGER_GIT_TOKEN' } } } : {}),
+        ...(env['RUNLEDGER_GIT_PASSWORD']
+          ? {
+              auth: {
+                usernameFrom: { env: 'RUNLEDGER_GIT_USERNAME' },
+                passwordFrom: { env: 'RUNLEDGER_GIT_PASSWORD' },
+              },
+            }
+          : {}),
+        ...(env['RUNLEDGER_WEBHOOK_SECRET'] ? { webhook: { secretFrom: { env: 'RUNLEDGER_WEBHOOK_SECRET' } } } : {}),
+      },
+    ],
+  };
+}
+
+/** A secret value that the configuration refers to. Throws `ValueMissing`, which names the variable or file and never the value. */
+export async function resolveValue(from: ValueFrom, env: Io['env']): Promise<string> {
+  if ('env' in from) {
+    const value = env[from.env];
+    if (value === undefined || value === '') throw usageError('ValueMissing', `the variable ${from.env} is not set`);
+    return value;
+  }
+  try {
+    return (await readFile(from.file, 'utf8')).trim();
+  } catch (error) {
+    throw usageError('ValueMissing', `the file ${from.file} can't be read: ${messageOf(error)}`);
+  }
+}
+
+export async function credentialsOf(auth: SourceAuth | undefined, env: Io['env']): Promise<Credentials | undefined> {
+  if (auth?.passwordFrom) {
+    const username = auth.usernameFrom ? await resolveValue(auth.usernameFrom, env) : 'git';
+    return { kind: 'basic', username, password: await resolveValue(auth.passwordFrom, env) };
+  }
+  return auth?.tokenFrom ? { kind: 'token', token: await resolveValue(auth.tokenFrom, env) } : undefined;
+}
+
+/** `runledger <bot@acme.dev>` as name and address. */
+export function authorOf(text: string | undefined): { readonly name: string; readonly email: string } {
+  const [, name, email] = /^\s*(.*?)\s*<([^<>]*)>\s*$/.exec(text ?? '') ?? [];
+  return { name: name || text?.trim() || 'runledger', email: email || 'runledger@localhost' };
+}
