@@ -1,29 +1,23 @@
 import { type SchemaName, schemas } from '../schemas/index.ts';
-import type { FieldPath, Place } from './positions.ts';
-import { didYouMean, jsonType, listOf, nearest, quote, shorten, suggestValue, wrongType } from './words.ts';
+import {
+  completion,
+  type Finding,
+  findingAt,
+  followed,
+  isOfType,
+  isSchema,
+  type Mapping,
+  nameOf,
+  type Schema,
+  sentence,
+  type Spot,
+  subschemas,
+  typesOf,
+} from './spot.ts';
+import { unknownField } from './unknown-field.ts';
+import { didYouMean, listOf, quote, suggestValue, wrongType } from './words.ts';
 
-/** Something wrong in a document, by its path in the data. */
-export interface Finding {
-  readonly path: FieldPath;
-  readonly place: Place;
-  readonly message: string;
-}
-
-type Schema = Readonly<Record<string, unknown>>;
-type Mapping = Readonly<Record<string, unknown>>;
-
-/** Where in schema and data the walk is. */
-interface Spot {
-  readonly schema: Schema;
-  /** The schema document that `#/…` refers to. */
-  readonly root: Schema;
-  /** The name of the definition that the schema came from by `$ref`, for suggestions. */
-  readonly definition: string | undefined;
-  readonly value: unknown;
-  readonly path: FieldPath;
-  /** Place of the value: `key` while names of properties are looked at. */
-  readonly place: Place;
-}
+export type { Finding } from './spot.ts';
 
 /**
  * What is wrong with a value that does not conform to a schema, one finding per place, in sentences for whoever wrote it.
@@ -43,50 +37,15 @@ function walk(spot: Spot): Finding[] {
   if (types.length > 0 && !types.some((type) => isOfType(value, type))) {
     const definition = typeof schema['$ref'] === 'string' ? nameOf(schema['$ref']) : spot.definition;
     const pattern = typeof schema['pattern'] === 'string' ? schema['pattern'] : undefined;
-    return [finding(spot, wrongType(value, types, definition, pattern))];
+    return [findingAt(spot, wrongType(value, types, definition, pattern))];
   }
   if (typeof schema['$ref'] === 'string') findings.push(...walk(followed(spot, schema['$ref'])));
   const scalar = scalarTrouble(spot);
-  if (scalar !== undefined) findings.push(finding(spot, scalar));
+  if (scalar !== undefined) findings.push(findingAt(spot, scalar));
   if (Array.isArray(value)) findings.push(...listTroubles(spot, value));
   else if (typeof value === 'object' && value !== null) findings.push(...mappingTroubles(spot, value as Mapping));
   findings.push(...compositionTroubles(spot));
   return findings;
-}
-
-function finding({ path, place }: Spot, message: string): Finding {
-  return { path, place, message: shorten(message) };
-}
-
-/** The sentence that a schema's `x-error` completes: scalars are quoted, lists and mappings are named by the field. */
-function sentence({ value }: Spot, predicate: string): string {
-  return typeof value === 'object' && value !== null ? predicate : `${quote(value)} ${predicate}`;
-}
-
-/** What the schema says after the value that it refuses. */
-const completion = (schema: Schema): string | undefined =>
-  typeof schema['x-error'] === 'string' ? schema['x-error'] : undefined;
-
-const isSchema = (value: unknown): value is Schema =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-const subschemas = (value: unknown): readonly Schema[] => (Array.isArray(value) ? value.filter(isSchema) : []);
-const nameOf = (ref: string): string | undefined => ref.split('/').at(-1);
-
-function followed(spot: Spot, ref: string): Spot {
-  const [document = '', pointer = ''] = ref.split('#');
-  const root: Schema =
-    document === '' ? spot.root : (schemas[document.replace(/\.json$/, '') as SchemaName] ?? spot.root);
-  let schema: unknown = root;
-  for (const part of pointer.split('/').slice(1)) schema = isSchema(schema) ? schema[part] : undefined;
-  return { ...spot, root, schema: isSchema(schema) ? schema : {}, definition: nameOf(ref) };
-}
-
-const typesOf = ({ type }: Schema): readonly string[] =>
-  typeof type === 'string' ? [type] : Array.isArray(type) ? type.map(String) : [];
-
-function isOfType(value: unknown, type: string): boolean {
-  const actual = jsonType(value);
-  return actual === type || (type === 'number' && actual === 'integer');
 }
 
 function scalarTrouble(spot: Spot): string | undefined {
@@ -134,9 +93,9 @@ function listTroubles(spot: Spot, value: readonly unknown[]): Finding[] {
   const { items, minItems, maxItems, uniqueItems } = spot.schema;
   const findings: Finding[] = [];
   if (typeof minItems === 'number' && value.length < minItems)
-    findings.push(finding(spot, 'has no entries; write at least one'));
+    findings.push(findingAt(spot, 'has no entries; write at least one'));
   if (typeof maxItems === 'number' && value.length > maxItems)
-    findings.push(finding(spot, `has ${value.length} entries; at most ${maxItems} are allowed`));
+    findings.push(findingAt(spot, `has ${value.length} entries; at most ${maxItems} are allowed`));
   const seen = new Set<unknown>();
   value.forEach((item, index) => {
     const path = [...spot.path, index];
@@ -156,7 +115,7 @@ function mappingTroubles(spot: Spot, value: Mapping): Finding[] {
   for (const name of Array.isArray(schema['required']) ? schema['required'].map(String) : [])
     if (!Object.hasOwn(value, name)) findings.push({ path: [...path, name], place: 'key', message: 'is missing' });
   if (typeof schema['minProperties'] === 'number' && Object.keys(value).length < schema['minProperties'])
-    findings.push(finding(spot, 'has no entries; write at least one'));
+    findings.push(findingAt(spot, 'has no entries; write at least one'));
   for (const [name, child] of Object.entries(value)) {
     const within: Spot = { ...spot, definition: undefined, value: child, path: [...path, name], place: 'value' };
     const named = isSchema(schema['propertyNames'])
@@ -171,55 +130,13 @@ function mappingTroubles(spot: Spot, value: Mapping): Finding[] {
   return findings;
 }
 
-/** What people write who know other tools. */
-const SYNONYMS: ReadonlyMap<string, string> = new Map([
-  ['script', 'run'],
-  ['cmd', 'command'],
-  ['entrypoint', 'command'],
-  ['environment', 'env'],
-  ['variables', 'env'],
-  ['vars', 'env'],
-  ['dependsOn', 'needs'],
-  ['depends_on', 'needs'],
-  ['retries', 'retry.limit'],
-  ['cron', 'on.schedule.cron'],
-  ['timeout', 'timeouts.run'],
-  ['workdir', 'workingDirectory'],
-  ['cwd', 'workingDirectory'],
-]);
-
-function unknownField(name: string, known: Schema, spot: Spot): string {
-  if (name === '<<')
-    return 'merge keys (<<) are not part of YAML 1.2; write the fields out, or use an alias for a whole value';
-  const synonym = SYNONYMS.get(name);
-  const names = Object.keys(known);
-  const meant =
-    synonym !== undefined && Object.hasOwn(known, synonym.split('.')[0] ?? '')
-      ? synonym
-      : (nearest(name, names) ?? fieldBelow(name, known, spot));
-  return shorten(
-    `unknown field; ${meant === undefined ? `known here: ${names.join(', ')}` : `did you mean ${JSON.stringify(meant)}?`}`,
-  );
-}
-
-/** The field one level further down that has this name: `schedule` belongs into `on`. */
-function fieldBelow(name: string, known: Schema, spot: Spot): string | undefined {
-  for (const [parent, schema] of Object.entries(known)) {
-    if (!isSchema(schema)) continue;
-    const { $ref } = schema;
-    const { properties } = typeof $ref === 'string' ? followed(spot, $ref).schema : schema;
-    if (isSchema(properties) && Object.hasOwn(properties, name)) return `${parent}.${name}`;
-  }
-  return undefined;
-}
-
 function compositionTroubles(spot: Spot): Finding[] {
   const { schema, value } = spot;
   const findings: Finding[] = [];
   const predicate = completion(schema) ?? 'is not allowed here';
   // A mapping that lacks something is shown at its name, not at its first entry.
   const completed = (): Finding =>
-    finding(isSchema(value) ? { ...spot, place: 'key' } : spot, sentence(spot, predicate));
+    findingAt(isSchema(value) ? { ...spot, place: 'key' } : spot, sentence(spot, predicate));
   for (const part of subschemas(schema['allOf'])) findings.push(...walk({ ...spot, schema: part }));
   if (isSchema(schema['not']) && walk({ ...spot, schema: schema['not'] }).length === 0) findings.push(completed());
   if (isSchema(schema['dependentRequired']) && isSchema(value)) {
@@ -241,7 +158,7 @@ function compositionTroubles(spot: Spot): Finding[] {
       ...('x-error' in schema
         ? [completed()]
         : fitting > 1
-          ? [finding(spot, 'fits more than one form')]
+          ? [findingAt(spot, 'fits more than one form')]
           : branchTroubles(spot, oneOf)),
     );
   return findings;
@@ -258,7 +175,7 @@ function branchTroubles(spot: Spot, branches: readonly Schema[]): Finding[] {
     return types.length === 0 || types.some((type) => isOfType(spot.value, type));
   });
   if (fitting.length === 0)
-    return [finding(spot, wrongType(spot.value, [...new Set(branches.flatMap(typesFor))], spot.definition))];
+    return [findingAt(spot, wrongType(spot.value, [...new Set(branches.flatMap(typesFor))], spot.definition))];
   const found = fitting.map((branch) => walk({ ...spot, schema: branch }));
   const named = found.filter(
     (findings) => !findings.some(({ path, message }) => path.at(-1) === 'kind' && message.includes('is not allowed')),

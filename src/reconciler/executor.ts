@@ -71,7 +71,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     try {
       const commit = await writeWithin(parts, { facts: [facts] }, signal);
       await releases.add(run.record);
-      parts.emit({ kind: 'recorded', key: run.record, commit });
+      parts.emit({ kind: 'recorded', key: { job: outcome.job, run: outcome.run }, commit });
     } catch (error) {
       if (isCoded(error, 'RunAlreadyRecorded')) await releases.add(run.record);
       else unrecorded.add(nameOf(run.record));

@@ -71,13 +71,14 @@ gate_end() {
   exit "$2"
 }
 
-# PID [FILE]: waits until that child has ended, whatever signals come meanwhile. TERM ends the waiting while the file is
-# not there yet.
+# PID [FILE]: waits until that child has ended, whatever signals come meanwhile. While the file is not there yet, TERM ends
+# the waiting, which then fails.
 gate_await() {
   while kill -0 "$1"; do
     wait "$1"
-    [ -n "$gate_cancelled" ] && [ ! -e "\${2:-/proc}" ] && return
+    [ -n "$gate_cancelled" ] && [ ! -e "\${2:-/proc}" ] && return 1
   done 2>/dev/null
+  return 0
 }
 
 if [ $$ != 1 ]; then
@@ -109,8 +110,7 @@ else
     echo ready >"$gate_state/$gate_position.ready"
     while read -r gate_rest; do :; done <&7
   } 9>&- &
-  gate_await $! "$gate_state/$gate_position.ready"
-  if [ -e "$gate_state/$gate_position.ready" ]; then
+  if gate_await $! "$gate_state/$gate_position.ready"; then
     gate_verdict=lost
     { read -r gate_verdict gate_run_start gate_finally_start <"$gate_state/$gate_before.result"; } 2>/dev/null
     case "$gate_verdict $gate_run_start $gate_finally_start" in

@@ -192,7 +192,7 @@ gated('a pod that is deleted before its first step runs nothing at all', async (
     await pod.seen('state/2.ready');
     const running = [0, 1, 3].map((index) => pod.gates[index]);
     await Promise.all(running.map((gate) => gate?.signal('TERM')));
-    const ended = await Promise.all(running.map((gate) => gate?.ended));
+    const ended = await Promise.all(running.map(async (gate) => gate?.ended));
     assert.equal(
       ended.map((end) => end?.code),
       [143, 143, 0],

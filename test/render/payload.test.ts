@@ -120,12 +120,8 @@ test('a file without content, and a payload without a record, are errors that sa
     (error: Error) => isCoded(error, 'FileMissing'),
   );
   const payload = render(recordOf(jobWith({ run: 'x'.repeat(100) })));
-  const damaged = [
-    {},
-    { ...payload, binaryData: {} },
-    { ...payload, binaryData: { record: 'AAAA' } },
-    { ...payload, data: {} },
-  ];
+  const changed = (fields: object) => Object.assign(structuredClone(payload), fields);
+  const damaged = [{}, changed({ binaryData: {} }), changed({ binaryData: { record: 'AAAA' } }), changed({ data: {} })];
   for (const object of damaged)
     assert.throws(
       () => recordFrom(object),

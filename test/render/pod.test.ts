@@ -16,7 +16,10 @@ const test = suite('pod');
 /** What a person can read: the record is compressed, and the gate is the same everywhere. */
 function readable({ claim, payload, pod, all }: Rendered): string {
   const data = { ...payload.data, ...(payload.data?.['gate'] === GATE ? { gate: '(the gate)' } : {}) };
-  const shown = { ...payload, data, binaryData: { ...payload.binaryData, record: '(the record)' } };
+  const shown = Object.assign(structuredClone(payload), {
+    data,
+    binaryData: { ...payload.binaryData, record: '(the record)' },
+  });
   return toYaml([claim, shown, pod, ...all.slice(3)]);
 }
 
