@@ -76,6 +76,8 @@ interface Follower {
   poke: () => void;
 }
 
+const newFollower = (): Follower => ({ notReady: 'it was not read yet', poke: () => undefined });
+
 async function controller(options: ControllerOptions, { io }: Context): Promise<number> {
   const log = createLogger(io, options, 'info');
   const config = options.config === undefined ? configFromEnv(io.env) : await readConfig(options.config);
@@ -96,16 +98,16 @@ async function controller(options: ControllerOptions, { io }: Context): Promise<
   });
   const metrics = createMetrics();
   const shared: Shared = { config, options, io, log, cluster, metrics, identity: randomUUID(), stop, scratch };
-  const followers = new Map(
-    config.sources.map(({ name }) => [name, { notReady: 'it was not read yet', poke: () => undefined } as Follower]),
-  );
+  const followers = new Map(config.sources.map(({ name }) => [name, newFollower()]));
   const server = await serve(shared, followers);
   log.info(
     { address: server.address, cluster: cluster.server, sources: config.sources.length, version: VERSION },
     'runledger started',
   );
   try {
-    await Promise.all(config.sources.map((source) => lead(source, followers.get(source.name) as Follower, shared)));
+    await Promise.all(
+      config.sources.map((source) => lead(source, followers.get(source.name) ?? newFollower(), shared)),
+    );
     return stop.soft.aborted ? EXIT.ok : EXIT.failed;
   } finally {
     await server.close();
@@ -237,6 +239,7 @@ async function reconcileAsLeader(
       changed: (key) => reconciler.changed(key),
       output: (line) => emit({ kind: 'output', line }),
     },
+    policy: source.policy,
     nodeLostAfterMs: config.nodeLostAfter === undefined ? NODE_LOST_AFTER_MS : durationMs(config.nodeLostAfter),
     signal: lost.signal,
   });

@@ -14,9 +14,6 @@ const PATCHES_AT_ONCE = 16;
 /**
  * Lets go of runs whose outcome is recorded, in this order: payloads first (nothing of the run can start from here on, whoever
  * still tries), then finalizers, then pods. Claims stay: they keep the number until they are swept.
- *
- * Deletions are batched by job and run labels; a batch may hold more combinations than were asked for only where both
- * the job and the number belong to released runs, so that runs are grouped by their number.
  */
 export async function releaseRuns(
   scope: Scope,
@@ -24,27 +21,34 @@ export async function releaseRuns(
   keys: readonly RunKey[],
   signal: AbortSignal,
 ): Promise<void> {
+  const { cluster, namespace } = scope;
+  for (const { batch, only } of batches(keys)) {
+    const select = (component: 'payload' | 'attempt') => ({
+      namespace,
+      labelSelector: `${selectorOf(scope, component)},${only}`,
+    });
+    await deleteObjects(cluster, configMaps, select('payload'), { signal });
+    const held = batch.flatMap((key) => Array.from(inventory.find(key)?.pods.values() ?? []));
+    await eachOf(held, (pod) => removeFinalizer(scope, pod, signal));
+    const left = held.some(({ metadata }) => metadata?.deletionTimestamp === undefined);
+    if (left) await deleteObjects(cluster, pods, select('attempt'), { signal });
+  }
+}
+
+/** Removes claims; what they own, should there be anything left, goes with them. */
+export async function deleteClaims(scope: Scope, keys: readonly RunKey[], signal: AbortSignal): Promise<void> {
+  for (const { only } of batches(keys)) {
+    const labelSelector = `${selectorOf(scope, 'claim')},${only}`;
+    await deleteObjects(scope.cluster, configMaps, { namespace: scope.namespace, labelSelector }, { signal });
+  }
+}
+
+/** Runs of the same number go together: a selector of jobs and one number names exactly those. */
+function* batches(keys: readonly RunKey[]): Iterable<{ readonly batch: readonly RunKey[]; readonly only: string }> {
   for (const [run, group] of Map.groupBy(keys, (key) => key.run)) {
     for (let at = 0; at < group.length; at += JOBS_A_CALL) {
       const batch = group.slice(at, at + JOBS_A_CALL);
-      const only = `${LABELS.run}=${run},${LABELS.job} in (${batch.map(({ job }) => job).join(',')})`;
-      const { namespace, cluster } = scope;
-      await deleteObjects(
-        cluster,
-        configMaps,
-        { namespace, labelSelector: `${selectorOf(scope, 'payload')},${only}` },
-        { signal },
-      );
-      const held = batch.flatMap((key) => Array.from(inventory.find(key)?.pods.values() ?? []));
-      await eachOf(held, (pod) => removeFinalizer(scope, pod, signal));
-      if (held.some(({ metadata }) => metadata?.deletionTimestamp === undefined)) {
-        await deleteObjects(
-          cluster,
-          pods,
-          { namespace, labelSelector: `${selectorOf(scope, 'attempt')},${only}` },
-          { signal },
-        );
-      }
+      yield { batch, only: `${LABELS.run}=${run},${LABELS.job} in (${batch.map(({ job }) => job).join(',')})` };
     }
   }
 }

@@ -17,7 +17,7 @@ import type {
 import { openInventory, type RunObjects } from './inventory.ts';
 import { createObject, deleteObject, mergePatch } from './objects.ts';
 import { createPodOutput, type PodOutput } from './output.ts';
-import { releaseRuns } from './release.ts';
+import { deleteClaims, releaseRuns } from './release.ts';
 import { runName, type Scope } from './scope.ts';
 import { createSecretReader } from './secret-values.ts';
 import { startRun, type StartParts, type StartPoint } from './start.ts';
@@ -28,6 +28,7 @@ export interface KubernetesRunnerOptions {
   readonly podContext: StartParts['podContext'];
   readonly events: RunnerEvents;
   readonly nodeLostAfterMs: number;
+  readonly policy?: StartParts['policy'];
   readonly signal: AbortSignal;
   /** Called at the points of a start; tests end the process there. */
   readonly reached?: (point: StartPoint) => Promise<void>;
@@ -40,6 +41,10 @@ const LOOK_MS = 1_000;
 const OUTPUT_LIMIT_MS = 10_000;
 /** A payload without a pod is a start that was cut off; if it is older than this, the pod was there and somebody removed it. */
 const CUT_OFF_MS = 120_000;
+
+/** A claim stays for an hour after its run is in the ledger . */
+const KEEP_CLAIM_MS = 3_600_000;
+const SWEEP_MS = 60_000;
 
 interface Ended {
   readonly attempt: AttemptState;
@@ -61,6 +66,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
   const asking = new Set<string>();
   const refused = new Map<string, AttemptEnding>();
   const released = new Set<string>();
+  const releasedAt = new Map<string, number>();
   await ensureBudget(scope, signal);
 
   const outputOf = (record: RunRecord): PodOutput => {
@@ -80,7 +86,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
 
   const look = (run: RunObjects): void => {
     const [pod] = run.pods.values();
-    const { record } = run;
+    const record = run.record ?? recordOfObjects(run);
     if (!pod || !record || ended.has(runName(record)) || released.has(runName(record))) return;
     const verdict = readPod(pod, podContextOf(record, pod, options), new Date(scope.clock.now()).toISOString());
     if (verdict.phase !== 'starting') outputOf(record).follow(pod);
@@ -138,11 +144,32 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     if (run) look(run);
     events.changed(key);
   };
+  /** Claims have kept their numbers long enough: every process that might still start these runs has read the ledger since. */
+  const sweep = async (): Promise<void> => {
+    const old = [...releasedAt].filter(([, at]) => scope.clock.now() - at > KEEP_CLAIM_MS).map(([name]) => name);
+    const keys = old.flatMap((name) => {
+      const run = [...inventory.runs()].find(({ key }) => runName(key) === name);
+      return run ? [run.key] : [];
+    });
+    await deleteClaims(scope, keys, signal);
+    for (const name of old) releasedAt.delete(name);
+  };
   const timer = setInterval(() => {
     for (const run of inventory.runs()) look(run);
   }, LOOK_MS);
+  const sweeper = setInterval(() => {
+    sweep().catch((error: unknown) => scope.log.warn({ error: messageOf(error) }, 'old claims were not removed'));
+  }, SWEEP_MS);
   timer.unref();
-  signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+  sweeper.unref();
+  signal.addEventListener(
+    'abort',
+    () => {
+      clearInterval(timer);
+      clearInterval(sweeper);
+    },
+    { once: true },
+  );
 
   return {
     kind: 'kubernetes',
@@ -153,8 +180,8 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
       const live: LiveRun[] = [];
       for (const run of inventory.runs()) {
         const name = runName(run.key);
-        if (released.has(name) || !run.claim) continue;
-        const record = run.record ?? recordOfClaim(run);
+        if (released.has(name)) continue;
+        const record = run.record ?? recordOfObjects(run);
         if (!record) continue;
         const attempt =
           ended.get(name)?.attempt ?? refusal(refused.get(name), record) ?? vanished(run, record, scope.clock.now());
@@ -168,6 +195,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
       const parts: StartParts = {
         scope,
         podContext: options.podContext,
+        policy: options.policy,
         reached: options.reached ?? (async () => undefined),
       };
       const result = await startRun(parts, record, files, startSignal);
@@ -194,6 +222,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
       for (const key of keys) {
         const name = runName(key);
         released.add(name);
+        releasedAt.set(name, scope.clock.now());
         for (const known of [ended, refused, outputs]) known.delete(name);
       }
     },
@@ -281,11 +310,13 @@ function vanished(run: RunObjects, record: RunRecord, now: number): AttemptState
   );
 }
 
-/** The little that a claim tells of a run whose payload is not there: enough to say what it was for. */
-function recordOfClaim({ claim, key }: RunObjects): RunRecord | undefined {
-  const identity = claim && identityOf(claim);
+/** The little that a claim or pod tells of a run whose payload is not there: enough to say what it was for. */
+function recordOfObjects({ claim, key, pods: ofRun }: RunObjects): RunRecord | undefined {
+  const [pod] = ofRun.values();
+  const object = claim ?? pod;
+  const identity = object && identityOf(object);
   const trigger = identity && triggerOf(identity);
-  const annotations = claim?.metadata?.annotations ?? {};
+  const annotations = object?.metadata?.annotations ?? {};
   if (!identity || !trigger) return undefined;
   return {
     ...key,
@@ -296,7 +327,8 @@ function recordOfClaim({ claim, key }: RunObjects): RunRecord | undefined {
     chain: annotations[ANNOTATIONS.chain] ?? '',
     queued: annotations[ANNOTATIONS.queued] ?? '',
     covered: {},
-    spec: { run: '' },
+    // The steps are the pod's containers; what they run is not known here, and not needed to tell how they ended.
+    spec: { steps: (pod?.spec?.containers ?? [{ name: 'run' }]).map(({ name }) => ({ name, run: '' })) },
     labels: {},
     params: {},
     args: [],

@@ -1,9 +1,11 @@
 import { isCoded, terminalError, transientError, type CodedError } from '../../errors.ts';
 import { renderClaim } from '../../render/claim.ts';
-import type { PodContext } from '../../render/context.ts';
+import { type Owner, type PodContext, UNKNOWN_UID } from '../../render/context.ts';
 import { identityOf, isOfRun } from '../../render/labels.ts';
 import { renderPayload } from '../../render/payload.ts';
 import { renderPod } from '../../render/pod.ts';
+import { judgePolicy } from '../../render/policy.ts';
+import type { Policy } from '../../schemas/index.ts';
 import type { RunFile, RunRecord } from '../port.ts';
 import { createObject, findObject } from './objects.ts';
 import type { Scope } from './scope.ts';
@@ -15,6 +17,8 @@ export type StartPoint = 'beforeClaim' | 'afterClaim' | 'afterPayload' | 'afterP
 export interface StartParts {
   readonly scope: Scope;
   readonly podContext: Omit<PodContext, 'payload' | 'epoch' | 'namespace' | 'installation' | 'source'>;
+  /** What jobs may do; judged on the rendered pod. Absent: anything that the namespace allows. */
+  readonly policy?: Policy | undefined;
   readonly reached: (point: StartPoint) => Promise<void>;
 }
 
@@ -43,13 +47,17 @@ export async function startRun(
   if (claim === 'taken') return { kind: 'taken' };
   await reached('afterClaim');
   try {
+    const podFor = (payload: Owner) => {
+      const podContext = { ...parts.podContext, ...context, payload };
+      return renderPod({ record, task: 'default', attempt: 1, slots: 1, context: podContext });
+    };
+    // Judged before the payload exists: what may not run leaves nothing behind but its claim.
+    assertAllowed(parts, record, podFor({ name: claim.metadata?.name ?? '', uid: UNKNOWN_UID }));
     const rendered = onWire(renderPayload({ record, files, context, claim: ownerOf(claim) }));
     const payload = await createOrAdopt(scope, configMaps, rendered, record, signal);
     if (payload === 'taken') return { kind: 'taken' };
     await reached('afterPayload');
-    const podContext = { ...parts.podContext, ...context, payload: ownerOf(payload) };
-    const podObject = onWire(renderPod({ record, task: 'default', attempt: 1, slots: 1, context: podContext }));
-    const pod = await createOrAdopt(scope, pods, podObject, record, signal);
+    const pod = await createOrAdopt(scope, pods, onWire(podFor(ownerOf(payload))), record, signal);
     if (pod === 'taken') return { kind: 'taken' };
     await reached('afterPod');
     return { kind: 'started', claim, payload, pod };
@@ -58,6 +66,15 @@ export async function startRun(
       return { kind: 'refused', claim, error };
     throw error;
   }
+}
+
+/** Throws `PolicyViolated` (terminal) with everything that the policy has against the pod. */
+function assertAllowed({ policy, podContext }: StartParts, record: RunRecord, pod: ReturnType<typeof renderPod>): void {
+  if (!policy) return;
+  const violations = judgePolicy({ pod, spec: record.spec, imagePullSecrets: podContext.imagePullSecrets }, policy);
+  if (violations.length === 0) return;
+  const list = violations.map(({ field, message }) => `${field}: ${message}`).join('; ');
+  throw terminalError('PolicyViolated', `the policy of the source refuses the pod: ${list}`);
 }
 
 const ownerOf = ({ metadata }: ApiObject): { name: string; uid: string } => ({

@@ -175,12 +175,14 @@ if (world !== undefined) {
       const watch = w.start();
       await watch.ready;
       await eventually('the watch to begin', () => w.proxy.streams.size === 1);
-      // Cut off from events, while the watch tries in vain.
-      w.proxy.fault = (_, url) => (url.includes('watch=true') ? { kind: 'status', status: 500 } : undefined);
-      if (how === 'as an event') w.proxy.streamFault = 'goneEvent';
-      else failNext(w.proxy, 1, (_, url) => url.includes('watch=true'), { kind: 'status', status: 410, body: gone });
-      if (how === 'as an answer') {
+      const isWatch = (_: string, url: string): boolean => url.includes('watch=true');
+      if (how === 'as an event') {
+        w.proxy.streamFault = 'goneEvent';
+        // The list alone has to tell it all.
+        w.proxy.fault = (method, url) => (isWatch(method, url) ? { kind: 'status', status: 500 } : undefined);
+      } else {
         w.proxy.streamFault = 'silence';
+        failNext(w.proxy, 1, isWatch, { kind: 'status', status: 410, body: gone });
       }
       await w.remove('d1');
       await w.remove('d2');
