@@ -40,7 +40,7 @@ export interface Workshop {
 /** What a reconciler is made of where everything else is as always. */
 export interface ReconcilerChoice extends Pick<
   ReconcilerParts,
-  'source' | 'ledger' | 'runner' | 'emit' | 'mostLive' | 'inTurn'
+  'source' | 'ledger' | 'runner' | 'emit' | 'mostLive' | 'inTurn' | 'recordForMs' | 'holdPodsForMs'
 > {
   /** Who signs the outcomes. */
   readonly by: Outcome['by'];
@@ -58,6 +58,10 @@ export function composeReconciler({ by, ...choice }: ReconcilerChoice): Reconcil
     finish: (run, finished) => finishRun(run, finished, by),
   });
 }
+
+/** A command gives up after so long; what it could not record is kept for the next one. */
+const RECORD_FOR_MS = 120_000;
+export const HOLD_PODS_FOR_MS = 600_000;
 
 /** How long one process waits for another that plans and starts runs of the same repository. */
 const TURN_LIMIT_MS = 60_000;
@@ -90,6 +94,8 @@ export async function openWorkshop(
     emit,
     by,
     mostLive: MOST_LIVE,
+    recordForMs: RECORD_FOR_MS,
+    holdPodsForMs: HOLD_PODS_FOR_MS,
     inTurn: (work, turnSignal) => inTurn(join(repository.stateDir, 'lock'), work, emit, turnSignal),
   });
   return {

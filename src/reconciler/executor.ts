@@ -29,8 +29,8 @@ export interface Executor {
   report(): { readonly outcomes: readonly Outcome[]; readonly failures: readonly CodedError[] };
 }
 
-/** How long a ledger that can't be written is tried again before the run is left where it is, for a later pass. */
-const RECORD_LIMIT_MS = 120_000;
+/** The longest pause between two tries to write the ledger. */
+const RETRY_MOST_MS = 15_000;
 const RETRY_STEP_MS = 1_000;
 /** Runs that are recorded within this time are let go of together. */
 const RELEASE_AFTER_MS = 100;
@@ -69,7 +69,8 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     outcomes.push(outcome);
     parts.emit({ kind: 'finished', outcome });
     try {
-      const commit = await writeWithin(parts, { facts: [facts] }, signal);
+      const park = async (): Promise<void> => parts.runner.park?.(run.record, facts.finished, signal);
+      const commit = await writeWithin(parts, { facts: [facts] }, signal, park);
       await releases.add(run.record);
       parts.emit({ kind: 'recorded', key: { job: outcome.job, run: outcome.run }, commit });
     } catch (error) {
@@ -172,23 +173,38 @@ function finishedFacts(
   return {
     job,
     at,
-    finished: parts.finish(run, at),
+    finished: run.parked ?? parts.finish(run, at),
     ...(trigger.kind === 'commit' ? { commit: { digest, spec: covered } } : {}),
     ...(desired ? { manifest: { state, path: desired.path, revision: catalog.revision } } : {}),
   };
 }
 
-/** Writes, and tries again what may work later, with a wait that grows by a second each time. */
-async function writeWithin(parts: ReconcilerParts, change: LedgerChange, signal: AbortSignal): Promise<string | null> {
-  const until = performance.now() + RECORD_LIMIT_MS;
+/**
+ * Writes, and tries again what may work later, with a wait that grows by a second each time, for as long as `recordForMs`
+ * says. `late` is called once, when it has been tried for `holdPodsForMs`.
+ */
+async function writeWithin(
+  parts: ReconcilerParts,
+  change: LedgerChange,
+  signal: AbortSignal,
+  late: () => Promise<void> = async () => undefined,
+): Promise<string | null> {
+  const began = performance.now();
+  let isLate = false;
   for (let tries = 1; ; tries += 1) {
     try {
       return await parts.ledger.write(change, signal);
     } catch (error) {
-      const again = isCoded(error) && error.errorClass === 'transient' && performance.now() < until;
+      const tried = performance.now() - began;
+      const again = isCoded(error) && error.errorClass === 'transient' && tried < parts.recordForMs;
       if (!again || signal.aborted) throw error;
       parts.emit({ kind: 'trouble', message: `the ledger can't be written, trying again: ${error.message}` });
-      await sleep(Math.max(error.retryAfterMs ?? 0, tries * RETRY_STEP_MS), undefined, { signal });
+      if (!isLate && tried >= parts.holdPodsForMs) {
+        isLate = true;
+        await late();
+      }
+      const pause = Math.min(RETRY_MOST_MS, tries * RETRY_STEP_MS, Math.max(RETRY_STEP_MS, parts.holdPodsForMs));
+      await sleep(Math.max(error.retryAfterMs ?? 0, pause), undefined, { signal });
     }
   }
 }

@@ -28,6 +28,10 @@ export interface ReconcilerParts {
   readonly runner: Runner;
   readonly catalogs: CatalogBuilder;
   readonly now: () => Date;
+  /** How long a ledger that can't be written is tried before a run is left where it is, for a later pass. */
+  readonly recordForMs: number;
+  /** How long what a finished run ran in waits for its outcome to be written. */
+  readonly holdPodsForMs: number;
   /** How many runs may be claimed and not yet recorded at a time; what is due beyond it stays due. */
   readonly mostLive: number;
   /**

@@ -16,6 +16,8 @@
  *   code; a pipe that ends with it tells the gate. Without a code it is 137.
  * - **Time-outs.** When the step's or the run's has passed: TERM to all processes of the container, KILL after the grace.
  *   The gate then never ends with 0, but with 124 where the command does.
+ * - **Memory.** Where the kernel kills one process and not the whole container (cgroup v1, `singleProcessOOMKill`), a
+ *   command may hide it: the gate looks at the count of such kills, and ends with 137 where the command ends with 0.
  * - **TERM** (the pod is deleted) is passed to the command of a step; gates that wait remember it. Steps of `finally` run
  *   on, within the pod's grace period, whose length allows for them.
  * - **What a command leaves behind** is killed before the next step may start.
@@ -69,6 +71,16 @@ gate_end() {
     printf '{"gate":1,"result":"%s","code":%s,"started":"%s","finished":"%s"}' "$1" "$2" "$gate_started" "$("$gate_busybox" date -u +%Y-%m-%dT%H:%M:%SZ)" >"$gate_report"
   } 2>/dev/null
   exit "$2"
+}
+
+# How often the kernel has killed a process here for its memory, into gate_kills (cgroup v2, then v1).
+gate_count_kills() {
+  gate_kills=0
+  for gate_file in memory.events memory/memory.oom_control; do
+    while read -r gate_key gate_rest; do
+      [ "$gate_key" = oom_kill ] && gate_kills=$gate_rest
+    done <"/sys/fs/cgroup/$gate_file"
+  done 2>/dev/null
 }
 
 # PID [FILE]: waits until that child has ended, whatever signals come meanwhile. While the file is not there yet, TERM ends
@@ -222,6 +234,8 @@ gate_pipe=$gate_state/$gate_position.runs gate_up=$gate_state/$gate_position.up 
 { trap '' TERM; while read -r gate_rest; do :; done <"$gate_pipe"; } 9>&- &
 gate_reader=$!
 exec 8<>"$gate_up"
+gate_count_kills
+gate_kills_before=$gate_kills
 gate_started=$("$gate_busybox" date -u +%Y-%m-%dT%H:%M:%SZ)
 # The second setsid leads a process group already and so forks: the launcher is no child of this shell, which need not
 # wait for it, and yet was not started in the background.
@@ -261,9 +275,14 @@ gate_tries=0
 } 2>/dev/null
 gate_code=137 gate_result=exited
 { read -r gate_code <"$gate_exit"; } 2>/dev/null
+gate_count_kills
 if [ "$gate_stopping" = timeout ]; then
   gate_result=timeout-$gate_limit
   [ "$gate_code" = 0 ] && gate_code=124
+  [ -z "$gate_when" ] && gate_verdict=failed
+elif [ "$gate_kills" != "$gate_kills_before" ]; then
+  gate_result=oom-killed
+  [ "$gate_code" = 0 ] && gate_code=137
   [ -z "$gate_when" ] && gate_verdict=failed
 elif [ -n "$gate_cancelled" ]; then
   gate_verdict=cancelled
@@ -333,6 +352,7 @@ const RESULTS = [
   'timeout-step',
   'timeout-run',
   'timeout-finally',
+  'oom-killed',
   'start-error',
   'lost',
 ] as const;
@@ -344,7 +364,8 @@ const RESULTS = [
 export interface GateReport {
   /**
    * `exited`: the command ended by itself. `skipped`: it was not started, after another step's end or because of `when`.
-   * `cancelled`: it was stopped by TERM. `timeout-…`: it was stopped when that time was over. `start-error`: there was
+   * `cancelled`: it was stopped by TERM. `timeout-…`: it was stopped when that time was over.
+   * `oom-killed`: a process of it was killed for its memory, whatever the command made of that. `start-error`: there was
    * nothing to start. `lost`: it was not started, since the step before it had died without a word.
    */
   readonly result: (typeof RESULTS)[number];

@@ -1,4 +1,4 @@
-import type { Job, Reason, Trigger } from '../schemas/index.ts';
+import type { Job, Outcome, Reason, Trigger } from '../schemas/index.ts';
 
 /** What identifies a run within a source. */
 export interface RunKey {
@@ -82,6 +82,14 @@ export interface AttemptState {
   readonly output: AttemptOutput | null;
 }
 
+/** An outcome that waits for a ledger that can't be written, kept where the run was claimed. */
+export interface ParkedOutcome {
+  readonly outcome: Outcome;
+  /** By path on the ledger. */
+  readonly logs: ReadonlyMap<string, Uint8Array>;
+  readonly keep: { readonly runs: number; readonly forMs: number };
+}
+
 /** A run that has been claimed and is not released yet. */
 export interface LiveRun {
   readonly record: RunRecord;
@@ -92,6 +100,8 @@ export interface LiveRun {
    */
   readonly mine: boolean;
   readonly attempts: readonly AttemptState[];
+  /** How it ended, as it was put down before what it ran in was let go. */
+  readonly parked?: ParkedOutcome;
 }
 
 /** One line of a run's output as it passes by, after redaction; for whoever shows it live. */
@@ -128,6 +138,11 @@ export interface Runner {
   start(record: RunRecord, files: readonly RunFile[], signal: AbortSignal): Promise<'started' | 'exists'>;
   /** Asks a running run to end (TERM, grace, KILL); its ending is then `cancelled` with this reason. */
   cancel(key: RunKey, reason: Reason): Promise<void>;
+  /**
+   * Puts an outcome down with the claim and lets go of everything else, so that nothing hangs on a ledger that can't be
+   * written. Absent where an ended run holds nothing up.
+   */
+  park?(key: RunKey, outcome: ParkedOutcome, signal: AbortSignal): Promise<void>;
   /** Forgets runs whose outcome is in the ledger, or that need none. */
   release(keys: readonly RunKey[], signal: AbortSignal): Promise<void>;
   /** Ends whatever this process still executes and waits for it, within the grace. */

@@ -28,7 +28,7 @@ import { stopSignals, type StopSignals } from '../signals.ts';
 import type { Io } from '../terminal.ts';
 import { VERSION } from '../version.ts';
 import { watchLoop } from '../watch.ts';
-import { composeReconciler } from '../workshop.ts';
+import { composeReconciler, HOLD_PODS_FOR_MS } from '../workshop.ts';
 
 interface ControllerOptions extends LogOptions {
   readonly config?: string;
@@ -250,6 +250,8 @@ async function reconcileAsLeader(
     emit,
     by: { runner: 'kubernetes', version: VERSION, host: hostname(), epoch: leadership.epoch },
     mostLive: config.concurrency ?? 100,
+    recordForMs: Number.POSITIVE_INFINITY,
+    holdPodsForMs: config.holdPodsFor === undefined ? HOLD_PODS_FOR_MS : durationMs(config.holdPodsFor),
     inTurn: (work) => work(),
   });
   follower.poke = () => reconciler.sourceChanged();

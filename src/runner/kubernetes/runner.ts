@@ -17,11 +17,12 @@ import type {
 import { openInventory, type RunObjects } from './inventory.ts';
 import { createObject, deleteObject, mergePatch } from './objects.ts';
 import { createPodOutput, type PodOutput } from './output.ts';
+import { parkedOn, parkOutcome } from './park.ts';
 import { deleteClaims, releaseRuns } from './release.ts';
 import { runName, type Scope } from './scope.ts';
 import { createSecretReader } from './secret-values.ts';
 import { startRun, type StartParts, type StartPoint } from './start.ts';
-import { onWire, type Pod, podDisruptionBudgets, pods } from './wire.ts';
+import { toWire, type Pod, podDisruptionBudgets, pods } from './wire.ts';
 
 export interface KubernetesRunnerOptions {
   readonly scope: Scope;
@@ -186,7 +187,9 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
         const attempt =
           ended.get(name)?.attempt ?? refusal(refused.get(name), record) ?? vanished(run, record, scope.clock.now());
         const [pod] = run.pods.values();
-        if (attempt) live.push({ record, phase: 'ended', mine: true, attempts: [attempt] });
+        const parked = parkedOn(run.claim);
+        if (parked) live.push({ record, phase: 'ended', mine: true, attempts: [], parked });
+        else if (attempt) live.push({ record, phase: 'ended', mine: true, attempts: [attempt] });
         else live.push({ record, phase: pod ? 'running' : 'interrupted', mine: true, attempts: [] });
       }
       return live;
@@ -216,6 +219,11 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
       const run = inventory.find(key);
       const [pod] = run?.pods.values() ?? [];
       if (run?.record && pod) await askEnd(run.record, pod, reason, undefined);
+    },
+    async park(key, outcome, parkSignal) {
+      if (!scope.authority.isValid()) return;
+      await parkOutcome(scope, key, outcome, parkSignal);
+      await releaseRuns(scope, inventory, [key], parkSignal);
     },
     async release(keys, releaseSignal) {
       await releaseRuns(scope, inventory, keys, releaseSignal);
@@ -337,7 +345,7 @@ function recordOfObjects({ claim, key, pods: ofRun }: RunObjects): RunRecord | u
 
 async function ensureBudget(scope: Scope, signal: AbortSignal): Promise<void> {
   try {
-    await createObject(scope.cluster, podDisruptionBudgets, onWire(renderBudget(scope)), { signal });
+    await createObject(scope.cluster, podDisruptionBudgets, toWire(renderBudget(scope)), { signal });
   } catch (error) {
     if (!isCoded(error, 'AlreadyExists')) throw error;
   }

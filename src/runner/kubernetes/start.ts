@@ -9,7 +9,7 @@ import type { Policy } from '../../schemas/index.ts';
 import type { RunFile, RunRecord } from '../port.ts';
 import { createObject, findObject } from './objects.ts';
 import type { Scope } from './scope.ts';
-import { type ApiObject, type ConfigMap, configMaps, onWire, type Pod, pods, type Resource } from './wire.ts';
+import { type ApiObject, type ConfigMap, configMaps, toWire, type Pod, pods, type Resource } from './wire.ts';
 
 /** Reached points of a start, for tests that end the process there. */
 export type StartPoint = 'beforeClaim' | 'afterClaim' | 'afterPayload' | 'afterPod';
@@ -43,7 +43,7 @@ export async function startRun(
   const { scope, reached } = parts;
   const context = { ...scope, epoch: scope.authority.epoch };
   await reached('beforeClaim');
-  const claim = await createOrAdopt(scope, configMaps, onWire(renderClaim(record, context)), record, signal);
+  const claim = await createOrAdopt(scope, configMaps, toWire(renderClaim(record, context)), record, signal);
   if (claim === 'taken') return { kind: 'taken' };
   await reached('afterClaim');
   try {
@@ -53,11 +53,11 @@ export async function startRun(
     };
     // Judged before the payload exists: what may not run leaves nothing behind but its claim.
     assertAllowed(parts, record, podFor({ name: claim.metadata?.name ?? '', uid: UNKNOWN_UID }));
-    const rendered = onWire(renderPayload({ record, files, context, claim: ownerOf(claim) }));
+    const rendered = toWire(renderPayload({ record, files, context, claim: ownerOf(claim) }));
     const payload = await createOrAdopt(scope, configMaps, rendered, record, signal);
     if (payload === 'taken') return { kind: 'taken' };
     await reached('afterPayload');
-    const pod = await createOrAdopt(scope, pods, onWire(podFor(ownerOf(payload))), record, signal);
+    const pod = await createOrAdopt(scope, pods, toWire(podFor(ownerOf(payload))), record, signal);
     if (pod === 'taken') return { kind: 'taken' };
     await reached('afterPod');
     return { kind: 'started', claim, payload, pod };

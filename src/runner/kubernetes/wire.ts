@@ -22,9 +22,6 @@ export type Wire<T> = T extends Date
       ? { readonly [Key in keyof T]: Wire<T[Key]> }
       : T;
 
-/** What was rendered, as it goes to the server: rendered objects hold no dates. */
-export const onWire = <T>(rendered: T): Wire<T> => rendered as Wire<T>;
-
 /** An object built with client-node's types, as it goes on the wire: the same object, whose dates become texts there. */
 export const toWire = <T extends object>(object: T): Wire<T> => object as unknown as Wire<T>;
 
