@@ -28,6 +28,8 @@ const IO = {
 export async function run(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'runledger-bench-'));
   try {
+    console.log('building what is published …');
+    execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
     console.log(`writing ${JOBS} manifests and a ledger that knows them all …`);
     writeRepository(folder, JOBS);
     await recordAll(folder);
@@ -35,7 +37,7 @@ export async function run(): Promise<void> {
     const bare: Sample[] = [];
     const status: Sample[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
-      cold.push(measure(folder, ['src/cli/main.ts', 'reconcile', folder, '--dry-run', '--output', 'json']));
+      cold.push(measure(folder, ['dist/src/cli/main.js', 'reconcile', folder, '--dry-run', '--output', 'json']));
       bare.push(measure(folder, ['bench/support/bare-parse.ts', folder]));
       const started = performance.now();
       execFileSync('git', ['-C', folder, 'status', '--porcelain'], { stdio: 'ignore' });
@@ -72,7 +74,7 @@ function measure(folder: string, args: readonly string[]): Sample {
 }
 
 /** Makes the ledger say that every job ran once as it is. */
-async function recordAll(folder: string): Promise<void> {
+export async function recordAll(folder: string): Promise<void> {
   const signal = new AbortController().signal;
   const repository = await openTarget(folder, {}, IO, signal);
   const workshop = await openWorkshop(repository, {}, IO, () => undefined, signal);

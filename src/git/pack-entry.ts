@@ -13,7 +13,8 @@ export interface PackEntry {
   readonly data: Uint8Array;
 }
 
-const TYPES: Readonly<Record<number, string>> = { 1: 'commit', 2: 'tree', 3: 'blob', 4: 'tag' };
+/** The types of whole objects by their numbers in a pack. */
+export const TYPES: Readonly<Record<number, string>> = { 1: 'commit', 2: 'tree', 3: 'blob', 4: 'tag' };
 const OFFSET_DELTA = 6;
 const ID_DELTA = 7;
 /** The smallest chunk that zlib accepts, in bytes. */
@@ -56,6 +57,28 @@ export function inflateExactly(data: Uint8Array, size: number): Uint8Array {
   const content = inflateSync(data, { maxOutputLength: size + 1, chunkSize: Math.max(size + 1, MIN_CHUNK) });
   if (content.length !== size) throw new Error(`${content.length} bytes where ${size} were announced`);
   return content;
+}
+
+/**
+ * Decompresses exactly `size` bytes from the beginning of `data`, which may go on behind them. Returns them and how many
+ * bytes of `data` they took; undefined when `data` ends too early.
+ */
+export function inflatePrefix(
+  data: Uint8Array,
+  size: number,
+): { readonly content: Uint8Array; readonly taken: number } | undefined {
+  const options = { maxOutputLength: size + 1, chunkSize: Math.max(size + 1, MIN_CHUNK), info: true };
+  try {
+    const { buffer, engine } = inflateSync(data, options) as unknown as {
+      readonly buffer: Buffer;
+      readonly engine: { readonly bytesWritten: number };
+    };
+    if (buffer.length !== size) throw new Error(`${buffer.length} bytes where ${size} were announced`);
+    return { content: buffer, taken: engine.bytesWritten };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'Z_BUF_ERROR') return undefined;
+    throw error;
+  }
 }
 
 /** A size in a delta: seven bits a byte, lowest first. Returns it and where it ends. */

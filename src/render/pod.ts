@@ -4,7 +4,7 @@ import { terminalError } from '../errors.ts';
 import { DEFAULT_USER } from '../job/defaults.ts';
 import { ownedBy, type PodContext } from './context.ts';
 import { type Attempt, stepEnvironment } from './environment.ts';
-import { gateArguments } from './gate.ts';
+import { gateArguments } from './gate-arguments.ts';
 import { OUTCOME_FINALIZER, podLabels, runAnnotations } from './labels.ts';
 import { GATE_BUSYBOX, GATE_CONTAINER, GATE_SCRIPT, PATHS, VOLUMES } from './layout.ts';
 import { literal } from './literal.ts';

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { isCoded } from '../../src/errors.ts';
 import { renderBudget } from '../../src/render/budget.ts';
 import { createObject } from '../../src/runner/kubernetes/objects.ts';
-import { onWire, pathOf, podDisruptionBudgets, pods, secrets } from '../../src/runner/kubernetes/wire.ts';
+import { toWire, pathOf, podDisruptionBudgets, pods, secrets } from '../../src/runner/kubernetes/wire.ts';
 import type { Job } from '../../src/schemas/index.ts';
 import { eventually, openTestCluster } from '../support/cluster.ts';
 import { codesOf, createPod, type RunningPod } from './pods.ts';
@@ -18,7 +18,7 @@ if (world) {
   const namespace = await world.createNamespace({ 'pod-security.kubernetes.io/enforce': 'restricted' });
   await eventually('the default account', async () => {
     const { pod } = renderRun(recordOf(jobWith({ run: 'x' })), { namespace });
-    return createObject(cluster, pods, onWire(pod), { signal, dryRun: true }).catch((error: unknown) => {
+    return createObject(cluster, pods, toWire(pod), { signal, dryRun: true }).catch((error: unknown) => {
       if (isCoded(error)) return undefined;
       throw error;
     });
@@ -168,7 +168,7 @@ if (world) {
   });
 
   test('a pod is protected from eviction from its first step on', async () => {
-    await createObject(cluster, podDisruptionBudgets, onWire(renderBudget({ ...CONTEXT, namespace })), { signal });
+    await createObject(cluster, podDisruptionBudgets, toWire(renderBudget({ ...CONTEXT, namespace })), { signal });
     const pod = await start('protected', {
       timeouts,
       steps: [
@@ -226,27 +226,30 @@ if (world) {
     assert.equal(codesOf(await pod.ended()), { one: 0, two: 0 });
   });
 
-  const shellless = process.env['RUNLEDGER_TEST_SHELLLESS_IMAGE'];
-  if (shellless === undefined) {
-    console.log(
-      '# skipped: no image without a shell (set RUNLEDGER_TEST_SHELLLESS_IMAGE to one that has only a static /echo)',
-    );
-  } else {
-    test('an image without a shell needs none', async () => {
-      const pod = await start('shellless', {
-        timeouts,
-        image: shellless,
-        steps: [
-          { name: 'one', command: ['/echo', 'one'] },
-          { name: 'two', command: ['/echo'], args: ['two'] },
-          { name: 'three', command: ['/bin/sh', '-c', 'true'] },
-        ],
-      });
-      assert.equal(codesOf(await pod.ended()), { one: 0, two: 0, three: 127 });
-      assert.is((await pod.log('one')) + (await pod.log('two')), 'one\ntwo\n');
-      assert.match(await pod.log('three'), 'there is no /bin/sh');
+  /** Nothing where the programs of an image lie: what is left has no shell. */
+  const withoutPrograms = (steps: readonly string[]): NonNullable<Job['spec']['pod']> => ({
+    volumes: [{ name: 'nothing', emptyDir: {} }],
+    containers: steps.map((name) => ({ name, volumeMounts: [{ name: 'nothing', mountPath: '/bin' }] })),
+  });
+
+  test('an image without a shell needs none', async () => {
+    // An image that holds only a static /echo, where there is one.
+    const image = process.env['RUNLEDGER_TEST_SHELLLESS_IMAGE'];
+    const echo = image === undefined ? ['/runledger/gate/busybox', 'echo'] : ['/echo'];
+    const pod = await start('shellless', {
+      timeouts,
+      image: image ?? 'busybox:1.36',
+      steps: [
+        { name: 'one', command: [...echo, 'one'] },
+        { name: 'two', command: echo, args: ['two'] },
+        { name: 'three', command: ['/bin/sh', '-c', 'true'] },
+      ],
+      ...(image === undefined ? { pod: withoutPrograms(['one', 'two', 'three']) } : {}),
     });
-  }
+    assert.equal(codesOf(await pod.ended()), { one: 0, two: 0, three: 127 });
+    assert.is((await pod.log('one')) + (await pod.log('two')), 'one\ntwo\n');
+    assert.match(await pod.log('three'), 'there is no /bin/sh');
+  });
 
   test.after(() => world.remove());
 }

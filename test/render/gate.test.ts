@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { GATE, parseGateReport } from '../../src/render/gate.ts';
+import { parseGateReport } from '../../src/render/gate-report.ts';
+import { GATE } from '../../src/render/gate.ts';
 import { BUSYBOX, type Ended, missingForGates, type Pod, type PodSettings, startPod, type Step } from './gates.ts';
 
 const test = suite('gate');

@@ -4,7 +4,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { GATE, gateArguments, type GateReport, type GateSettings, parseGateReport } from '../../src/render/gate.ts';
+import { gateArguments, type GateSettings } from '../../src/render/gate-arguments.ts';
+import { type GateReport, parseGateReport } from '../../src/render/gate-report.ts';
+import { GATE } from '../../src/render/gate.ts';
 
 /** Static, as the one that pods get. */
 export const BUSYBOX = process.env['RUNLEDGER_TEST_BUSYBOX'] ?? '/bin/busybox';

@@ -1,11 +1,11 @@
 /** Runs of rendered pods on a real cluster. */
-import { type GateReport, parseGateReport } from '../../src/render/gate.ts';
+import { type GateReport, parseGateReport } from '../../src/render/gate-report.ts';
 import { renderClaim } from '../../src/render/claim.ts';
 import type { PodContext } from '../../src/render/context.ts';
 import { renderPayload } from '../../src/render/payload.ts';
 import { renderPod } from '../../src/render/pod.ts';
 import { createObject, deleteObject, getObject } from '../../src/runner/kubernetes/objects.ts';
-import { type ConfigMap, configMaps, onWire, type Pod, pathOf, pods } from '../../src/runner/kubernetes/wire.ts';
+import { type ConfigMap, configMaps, toWire, type Pod, pathOf, pods } from '../../src/runner/kubernetes/wire.ts';
 import type { Job } from '../../src/schemas/index.ts';
 import { eventually, type TestCluster } from '../support/cluster.ts';
 import { CONTEXT, filesOf, recordOf } from './world.ts';
@@ -41,11 +41,11 @@ export async function createPod(test: TestCluster, namespace: string, job: Job):
   };
   const create = (map: ConfigMap): Promise<ConfigMap> => createObject(cluster, configMaps, map, { signal });
   const ownerOf = ({ metadata }: ConfigMap) => ({ name: metadata?.name ?? '', uid: metadata?.uid ?? '' });
-  const claim = ownerOf(await create(onWire(renderClaim(record, base))));
+  const claim = ownerOf(await create(toWire(renderClaim(record, base))));
   const payload = ownerOf(
-    await create(onWire(renderPayload({ record, files: filesOf(record), context: base, claim }))),
+    await create(toWire(renderPayload({ record, files: filesOf(record), context: base, claim }))),
   );
-  const pod = onWire(renderPod({ record, task: 'default', attempt: 1, slots: 1, context: { ...base, payload } }));
+  const pod = toWire(renderPod({ record, task: 'default', attempt: 1, slots: 1, context: { ...base, payload } }));
   const created = await createObject(cluster, pods, pod, { signal });
   return running(test, namespace, created.metadata?.name ?? '');
 }
