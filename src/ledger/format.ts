@@ -81,7 +81,7 @@ export interface IndexEntry {
 
 /**
  * The index of a bucket, one line a job: the machine's copy of the statuses in the bucket, so that 10,000 jobs are read
- * from 256 files. An entry counts only for the very folder that it names by id (design.md §5: derived, recomputed).
+ * from 256 files. An entry counts only for the very folder that it names by id (docs/architecture.md: derived, recomputed).
  */
 export function encodeIndex(entries: readonly IndexEntry[]): Uint8Array {
   const sorted = [...entries].sort((a, b) => (a.status.job < b.status.job ? -1 : 1));

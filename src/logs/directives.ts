@@ -69,7 +69,7 @@ function remarkOf(level: 'warning' | 'error', properties: string, text: string):
 }
 
 /**
- * Finds the directives of manifests.md at the beginning of the lines of one stream. `::group` and `::endgroup` are
+ * Finds the directives of the job reference at the beginning of the lines of one stream. `::group` and `::endgroup` are
  * left in the log as they are and need nothing here. None of the lines is lost: what is wrong with a directive ends
  * in a warning. `::add-mask::value` is understood like `::add-mask value`.
  */

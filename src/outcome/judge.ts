@@ -73,7 +73,7 @@ function judgeTimeout({ step, timeout, limit, exitCode }: Extract<AttemptEnding,
   };
 }
 
-/** The result and reason of an attempt (design.md §1 and §3.9). Only an exit code that was seen makes a success. */
+/** The result and reason of an attempt (docs/architecture.md). Only an exit code that was seen makes a success. */
 export function judgeAttempt(ending: AttemptEnding, exitCodes: ExitCodeMeanings): Judgement {
   const unseen = { exitCode: null, step: null };
   switch (ending.kind) {

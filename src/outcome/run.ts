@@ -1,7 +1,7 @@
 import type { Result } from '../schemas/index.ts';
 import type { Judgement } from './judge.ts';
 
-/** From worst to best, as a fan-out takes its result (manifests.md, Execution). */
+/** From worst to best, as a fan-out takes its result (the job reference, Execution). */
 export const WORST_FIRST: readonly Result[] = [
   'error',
   'timed-out',

@@ -8,7 +8,7 @@ const ALL_PODS = 2_147_483_647;
 
 /**
  * The one PodDisruptionBudget of a source in a namespace: it keeps the running pods of attempts from being evicted
- * (design.md §3.6). Two budgets on one pod break eviction, so there is never a second one for the same labels.
+ * (docs/architecture.md, Exactly once). Two budgets on one pod break eviction, so there is never a second one for the same labels.
  */
 export function renderBudget(context: Omit<RenderContext, 'epoch'>): V1PodDisruptionBudget {
   return {

@@ -6,7 +6,7 @@ import { runObjectName } from './names.ts';
 
 /**
  * The claim of a run: a ConfigMap without data. Whoever creates it owns the start, and it owns all other objects of the
- * run (design.md §3.2). It stays mutable, since the outcome goes onto it while the git remote is down.
+ * run (docs/architecture.md, Exactly once). It stays mutable, since the outcome goes onto it while the git remote is down.
  */
 export function renderClaim(record: RunRecord, context: RenderContext): V1ConfigMap {
   return {

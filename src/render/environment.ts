@@ -12,7 +12,7 @@ export interface Attempt {
   readonly slots: number;
 }
 
-/** The environment of a step (manifests.md, Environment): the job's may replace HOME and CI, but nothing of RUNLEDGER_*. */
+/** The environment of a step (the job reference, Environment): the job's may replace HOME and CI, but nothing of RUNLEDGER_*. */
 export function stepEnvironment(attempt: Attempt, step: PodStep): V1EnvVar[] {
   const variables = new Map<string, V1EnvVar>();
   const set = (variable: V1EnvVar): unknown => variables.set(variable.name, variable);

@@ -12,7 +12,7 @@ const RESULTS = [
 
 /**
  * What a gate leaves as its container's termination message. The job can write there too: it explains an exit code other
- * than 0, and never makes a success of anything (design.md §3.9).
+ * than 0, and never makes a success of anything (docs/architecture.md, Exactly once).
  */
 export interface GateReport {
   /**

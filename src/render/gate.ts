@@ -1,6 +1,6 @@
 /**
  * The gate: a script for busybox's `sh` that is the first process of every container of a pod with several steps
- * (design.md §4). All containers start together; each gate waits for its turn, runs the command of its step, and ends
+ * (docs/architecture.md). All containers start together; each gate waits for its turn, runs the command of its step, and ends
  * with the command's exit code.
  *
  * - **Turn.** A gate holds a pipe open in the folder that all gates share; the kernel closes it when the gate ends,

@@ -65,7 +65,7 @@ export const ANNOTATIONS = {
 
 export const MANAGER = 'runledger';
 
-/** Keeps a pod's status readable until its outcome is recorded (design.md §3.5). */
+/** Keeps a pod's status readable until its outcome is recorded (docs/architecture.md, Exactly once). */
 export const OUTCOME_FINALIZER = 'runledger.dev/outcome';
 
 type Texts = Record<string, string>;
@@ -180,7 +180,7 @@ export function identityOf(object: Labelled): ObjectIdentity | null {
 
 /**
  * Whether an object that exists already is the one that this run would have created: same source, trigger and digest
- * (design.md §3.1). Then it is adopted.
+ * (docs/architecture.md, Exactly once). Then it is adopted.
  */
 export function isOfRun(identity: ObjectIdentity, scope: NameScope, record: RunRecord): boolean {
   return (

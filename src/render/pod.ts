@@ -28,7 +28,7 @@ export interface PodParts extends Attempt {
 }
 
 /**
- * The one pod of an attempt (design.md §4), with Config's `defaults.pod` and the job's `pod` merged over it. The policy
+ * The one pod of an attempt (docs/architecture.md), with Config's `defaults.pod` and the job's `pod` merged over it. The policy
  * is judged on what this returns (judgePolicy). Throws CodedError `InvalidPod` (terminal) for a step without an image.
  */
 export function renderPod(parts: PodParts): V1Pod {

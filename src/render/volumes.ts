@@ -46,7 +46,7 @@ const WRITABLE: readonly (readonly [name: string, path: string])[] = [
   [VOLUMES.shared, PATHS.shared],
 ];
 
-/** Every container mounts it, scripts or not: a pod without its payload must not start (design.md §3.3). */
+/** Every container mounts it, scripts or not: a pod without its payload must not start (docs/architecture.md, Exactly once). */
 function payloadVolume({ steps, gated }: PodPlan, name: string): V1Volume {
   const scripts = steps.filter((step) => step.script !== null).map((step) => step.name);
   const items = [

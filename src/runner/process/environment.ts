@@ -25,7 +25,7 @@ export const INHERITED = [
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** The variables that tell a run about itself (manifests.md, Environment). */
+/** The variables that tell a run about itself (the job reference, Environment). */
 function ownVariables(record: RunRecord, attempt: number, paths: RunPaths): Record<string, string> {
   const params = Object.entries(record.params).map(([name, value]) => [`RUNLEDGER_PARAM_${name}`, value] as const);
   return {
