@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import { usageError } from '../errors.ts';
 import type { RunnerKind } from '../schemas/index.ts';
 import { LOG_FORMATS, LOG_LEVELS, type LogOptions } from './logger.ts';
 
@@ -44,11 +45,11 @@ export function withRepositoryOptions(command: Command): Command {
 }
 
 export function withTarget(command: Command): Command {
-  return command.option('-C, --in <target>', 'the repository: a folder or an http(s) URL; default: this folder', '.');
+  return command.option('-C, --in <target>', 'the repository: a folder or an http(s) URL', '.');
 }
 
 /** Collects repeated `--param K=V`. */
-export const collect = (value: string, previous: readonly string[]): readonly string[] => [...previous, value];
+export const collect = (value: string, previous: readonly string[] = []): readonly string[] => [...previous, value];
 
 /** The options that say how runs are executed. */
 export interface RunnerOptions {
@@ -78,4 +79,14 @@ export function withRunnerOptions(command: Command): Command {
     .option('-n, --namespace <name>', "where pods are created; default: the context's namespace")
     .option('--image <image>', "runledger's own image, for the gates of jobs with several steps")
     .option('--installation <name>', 'keeps several runledgers in one namespace apart; default: cli');
+}
+
+/** Reads `--param NAME=VALUE`. Throws `ParameterForm`. */
+export function parametersOf(given: readonly string[]): Readonly<Record<string, string>> {
+  const pairs = given.map((text) => {
+    const equals = text.indexOf('=');
+    if (equals < 1) throw usageError('ParameterForm', `--param ${text}: write it as NAME=VALUE`);
+    return [text.slice(0, equals), text.slice(equals + 1)] as const;
+  });
+  return Object.fromEntries(pairs);
 }

@@ -6,6 +6,7 @@ import { getCommand } from './commands/get.ts';
 import { initCommand } from './commands/init.ts';
 import { logsCommand } from './commands/logs.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
+import { renderCommand } from './commands/render.ts';
 import { runCommand } from './commands/run.ts';
 import { validateCommand } from './commands/validate.ts';
 import { EXIT } from './exit.ts';
@@ -67,6 +68,7 @@ export function createProgram(context: Context): Command {
   add('get', getCommand);
   add('logs', logsCommand);
   add('init', initCommand);
+  add('render', renderCommand);
   add('controller', controllerCommand);
   tab(program, { completionCommandName: 'completion' });
   return program;

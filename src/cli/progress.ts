@@ -1,8 +1,9 @@
 import { createLogUpdate } from 'log-update';
 import type { Logger } from 'pino';
+import { duration } from '../ledger/text.ts';
 import type { ReconcilerEvent } from '../reconciler/ports.ts';
 import type { Outcome } from '../schemas/index.ts';
-import { durationOf, fit, humanDuration, paintFor, RESULT_LOOK, widthOf, type Io, type Paint } from './terminal.ts';
+import { durationOf, fit, paintFor, RESULT_LOOK, widthOf, type Io, type Paint } from './terminal.ts';
 
 /** Shows what happens while runs are executed. */
 export interface Progress {
@@ -21,7 +22,7 @@ export interface ProgressOptions {
 
 /**
  * On a terminal: what is running, in place, and a line for each run that ends. Elsewhere: the lines alone. Everything goes to
- * standard error, so that standard output holds results only. The log hears of everything too, at level debug.
+ * standard error, so that standard output holds results only. When quiet, the log hears of it instead.
  */
 export function createProgress({ io, log, quiet, output }: ProgressOptions): Progress {
   const paint = paintFor(io.stderr, io.env);
@@ -34,7 +35,7 @@ export function createProgress({ io, log, quiet, output }: ProgressOptions): Pro
   };
   return {
     emit(event) {
-      logEvent(log, event);
+      if (quiet) logEvent(log, event);
       if (event.kind === 'started') live?.add(`${event.action.job} #${event.action.run}`);
       if (event.kind === 'output') {
         const { key, step, text } = event.line;
@@ -45,6 +46,7 @@ export function createProgress({ io, log, quiet, output }: ProgressOptions): Pro
         live?.remove(`${event.outcome.job} #${event.outcome.run}`);
         say(outcomeLine(event.outcome, paint));
       }
+      if (event.kind === 'notice') say(paint('gray', event.message));
       if (event.kind === 'trouble') say(`${paint('yellow', '!')} ${event.message}`);
     },
     close: () => live?.close(),
@@ -56,7 +58,7 @@ export function outcomeLine(outcome: Outcome, paint: Paint): string {
   const { mark, style } = RESULT_LOOK[outcome.result];
   const head = `${paint(style, mark)} ${outcome.job} #${outcome.run} ${paint(style, outcome.result)}`;
   const detail = outcome.message && outcome.reason !== 'Completed' ? `: ${outcome.message}` : '';
-  return `${head} in ${humanDuration(durationOf(outcome))}${detail}`;
+  return `${head} in ${duration(durationOf(outcome))}${detail}`;
 }
 
 /** What happens, as lines of the log. */
@@ -81,6 +83,9 @@ export function logEvent(log: Logger, event: ReconcilerEvent): void {
     }
     case 'recorded':
       log.info({ ...event.key, commit: event.commit }, 'recorded');
+      break;
+    case 'notice':
+      log.info({}, event.message);
       break;
     case 'trouble':
       log.error({}, event.message);
@@ -110,7 +115,7 @@ function createLive(io: Io, paint: Paint): Live {
     if (running.size === 0) return update.clear();
     const width = widthOf(io.stderr, io.env);
     const lines = [...running].slice(0, MOST_SHOWN).map(([name, { since, text }]) => {
-      const head = `${FRAMES[frame % FRAMES.length]} ${name} ${humanDuration(performance.now() - since)}`;
+      const head = `${FRAMES[frame % FRAMES.length]} ${name} ${duration(performance.now() - since)}`;
       return fit(text ? `${head}  ${text}` : head, width - 1);
     });
     const more = running.size > MOST_SHOWN ? [`  and ${running.size - MOST_SHOWN} more`] : [];

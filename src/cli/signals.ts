@@ -1,3 +1,4 @@
+import { EXIT } from './exit.ts';
 import type { Io } from './terminal.ts';
 
 /** Ctrl-C (or SIGTERM) once: finish cleanly. Twice: stop at once. */
@@ -7,6 +8,16 @@ export interface StopSignals {
   /** Aborts at the second. */
   readonly hard: AbortSignal;
   close(): void;
+}
+
+/** Runs the work of a command; what it throws after the second signal is that signal. */
+export async function untilStopped(stop: StopSignals, work: () => Promise<number>): Promise<number> {
+  try {
+    return await work();
+  } catch (error) {
+    if (stop.hard.aborted) return EXIT.interrupted;
+    throw error;
+  }
 }
 
 export function stopSignals(io: Io): StopSignals {

@@ -91,17 +91,6 @@ export function widthOf(stream: NodeJS.WriteStream, env: Io['env']): number {
   return (stream.isTTY ? stream.columns : Number(env['COLUMNS']) || undefined) ?? 100;
 }
 
-/** Milliseconds for a person: `850ms`, `3.2s`, `3m12s`, `1h04m`. */
-export function humanDuration(ms: number): string {
-  if (ms < 1_000) return `${Math.max(0, Math.round(ms))}ms`;
-  if (ms < 10_000) return `${(ms / 1_000).toFixed(1)}s`;
-  const seconds = Math.round(ms / 1_000);
-  if (seconds < 60) return `${seconds}s`;
-  const pad = (value: number): string => String(value).padStart(2, '0');
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)}m${pad(seconds % 60)}s`;
-  return `${Math.floor(seconds / 3_600)}h${pad(Math.floor((seconds % 3_600) / 60))}m`;
-}
-
 /** How long ago, for a person: `just now`, `5m ago`, `3d ago`. */
 export function ago(then: string, now: Date): string {
   const seconds = Math.max(0, (now.getTime() - Date.parse(then)) / 1_000);

@@ -165,7 +165,7 @@ async function inTurn<T>(
     purpose: `runledger ${process.argv[2] ?? ''}`.trim(),
     now: () => new Date(),
     onWait: ({ purpose, pid }) =>
-      emit({ kind: 'trouble', message: `waits for its turn: ${purpose} (process ${pid}) plans now` }),
+      emit({ kind: 'notice', message: `waits for its turn: ${purpose} (process ${pid}) plans now` }),
     signal,
     timeoutMs: TURN_LIMIT_MS,
   });

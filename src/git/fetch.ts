@@ -1,13 +1,15 @@
-import { createHash } from 'node:crypto';
-import fs from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import git, { type HttpClient } from 'isomorphic-git';
 import { isCoded, messageOf, transientError } from '../errors.ts';
 import { cancelled } from './cancel.ts';
+import { fetchOtherwise } from './fetch-fallback.ts';
 import type { Generation } from './generation.ts';
 import type { GitHttp } from './http.ts';
-import { encodePacket, FLUSH } from './pkt-line.ts';
+import { beginPack } from './incoming-pack.ts';
+import { changeShallow, readShallow } from './shallow.ts';
+import { createUploadAnswer, encodeUploadRequest } from './upload-pack.ts';
+
+/** Names us to the server. */
+const AGENT = 'git/runledger';
 
 export interface FetchRequest {
   readonly http: GitHttp;
@@ -26,41 +28,37 @@ export interface FetchRequest {
   readonly signal: AbortSignal;
 }
 
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
-}
+/** After these isomorphic-git has a try: the answer arrived whole, but is not what we know. */
+const UNKNOWN_TO_US: ReadonlySet<string> = new Set(['AnswerUnexpected', 'PackInvalid']);
+/** What says where the fault lies on its own; all other errors become `FetchFailed`. */
+const OF_THE_PACK: ReadonlySet<string> = new Set([
+  ...UNKNOWN_TO_US,
+  'AnswerGarbled',
+  'FetchRefused',
+  'PackCutOff',
+  'StoreFailed',
+  'ObjectMissing',
+  'ObjectCorrupt',
+]);
 
-/**
- * Answers the request for the advertisement from what is known already: that spares a request, and isomorphic-git the
- * other refs of the server, where it stumbles over a HEAD without a commit.
- */
-function primed(client: HttpClient, { capabilities, branch, tip }: FetchRequest): HttpClient {
-  const ref = `refs/heads/${branch}`;
-  const words = [...capabilities].filter((word) => !word.startsWith('symref='));
-  const advertisement = Buffer.concat([
-    encodePacket('# service=git-upload-pack\n'),
-    FLUSH,
-    encodePacket(`${tip} HEAD\0${[...words, `symref=HEAD:${ref}`].join(' ')}\n`),
-    encodePacket(`${tip} ${ref}\n`),
-    FLUSH,
-  ]);
-  return {
-    async request(request) {
-      if (!request.url.includes('/info/refs?service=')) return client.request(request);
-      const headers = { 'content-type': 'application/x-git-upload-pack-advertisement' };
-      return { url: request.url, statusCode: 200, statusMessage: 'OK', headers, body: once(advertisement) };
-    },
-  };
-}
-
-/** isomorphic-git writes a pack as it came; whether it came whole is seen from its checksum. */
-async function assertWhole(pack: string): Promise<void> {
-  const bytes = await readFile(pack);
-  const checksum = createHash('sha1').update(bytes.subarray(0, -20)).digest();
-  if (checksum.equals(bytes.subarray(-20))) return;
-  await rm(pack.replace(/\.pack$/, '.idx'), { force: true });
-  await rm(pack, { force: true });
-  throw new Error('the pack did not arrive whole');
+/** One request, whose answer goes to the disk as it comes. */
+async function fetchOurselves(generation: Generation, request: FetchRequest): Promise<void> {
+  const { http, url, tip, capabilities, depth, maxBytes, signal } = request;
+  const { gitDir, database } = generation;
+  const haves = await generation.tips();
+  const shallow = await readShallow(gitDir);
+  const body = encodeUploadRequest({ want: tip, haves, shallow, depth, capabilities, agent: AGENT });
+  const pack = await beginPack(path.join(gitDir, 'objects'), database);
+  try {
+    const answer = createUploadAnswer((bytes) => pack.write(bytes));
+    const receive = (part: Uint8Array): Promise<void> => answer.take(part);
+    await http.post({ url, service: 'git-upload-pack', body, signal, maxBytes, receive });
+    const change = answer.end();
+    await pack.finish(signal);
+    await changeShallow(gitDir, change);
+  } finally {
+    await pack.close();
+  }
 }
 
 /**
@@ -68,27 +66,18 @@ async function assertWhole(pack: string): Promise<void> {
  * `FetchFailed` (transient) when what came is of no use.
  */
 export async function fetchInto(generation: Generation, request: FetchRequest): Promise<void> {
-  const { http, url, shownUrl, branch, tip, depth, signal } = request;
-  const ref = `refs/heads/${branch}`;
+  const { shownUrl, branch, tip, signal } = request;
   try {
-    const { packfile } = (await git.fetch({
-      fs,
-      http: primed(http.client(url, signal, request.maxBytes), request),
-      gitdir: generation.gitDir,
-      cache: generation.cache,
-      url: shownUrl,
-      remote: 'origin',
-      ref,
-      remoteRef: ref,
-      singleBranch: true,
-      tags: false,
-      ...(depth === undefined ? {} : { depth }),
-    })) as { packfile?: string };
-    if (packfile !== undefined) await assertWhole(path.join(generation.gitDir, packfile));
+    try {
+      await fetchOurselves(generation, request);
+    } catch (error) {
+      if (!isCoded(error) || !UNKNOWN_TO_US.has(error.code)) throw error;
+      await fetchOtherwise(generation, request);
+    }
     const { tree } = await generation.database.readCommit(tip);
     await generation.database.readTree(tree);
   } catch (error) {
-    if (isCoded(error) && !['ObjectMissing', 'ObjectCorrupt'].includes(error.code)) throw error;
+    if (isCoded(error) && !OF_THE_PACK.has(error.code)) throw error;
     if (signal.aborted) throw cancelled(`fetching from ${shownUrl}`);
     throw transientError('FetchFailed', `fetching branch ${branch} from ${shownUrl} failed: ${messageOf(error)}`);
   }

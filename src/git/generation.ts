@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import git from 'isomorphic-git';
 import { openObjectDatabase, type ObjectDatabase } from './object-database.ts';
-import { readRef } from './refs.ts';
+import { listRefs, readRef } from './refs.ts';
 
 /**
  * One bare repository of a copy. Packs and loose objects pile up in it, and nothing repacks them: when there are too
@@ -17,6 +17,8 @@ export interface Generation {
   readonly cache: object;
   /** The local branch's tip, which tells the server at a fetch what is here. */
   tip(branch: string): Promise<string | null>;
+  /** The tips of all branches. */
+  tips(): Promise<readonly string[]>;
   setRef(ref: string, id: string): Promise<void>;
   packCount(): Promise<number>;
   /** Estimated from one of the 256 folders, as `git gc --auto` does. */
@@ -41,14 +43,19 @@ export async function openGeneration(root: string, number: number, url: string):
   await git.init({ fs, gitdir: gitDir, bare: true });
   await git.addRemote({ fs, gitdir: gitDir, remote: 'origin', url, force: true });
   const database = openObjectDatabase(path.join(gitDir, 'objects'));
+  const idOf = async (ref: string): Promise<string | null> => {
+    const found = await readRef(gitDir, ref);
+    return found && 'id' in found ? found.id : null;
+  };
   return {
     number,
     gitDir,
     database,
     cache: {},
-    async tip(branch) {
-      const found = await readRef(gitDir, `refs/heads/${branch}`);
-      return found && 'id' in found ? found.id : null;
+    tip: (branch) => idOf(`refs/heads/${branch}`),
+    async tips() {
+      const ids = await Promise.all((await listRefs(gitDir, 'refs/heads/')).map(idOf));
+      return [...new Set(ids.filter((id) => id !== null))];
     },
     async setRef(ref, id) {
       const file = path.join(gitDir, ref);

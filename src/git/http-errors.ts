@@ -67,7 +67,7 @@ function unauthorized({ url, credentials }: RequestContext, said: string): Coded
       });
     case 'none':
       return terminalError('Unauthorized', `${url} asks for credentials, and none were given${said}`, {
-        hint: 'Give a user and password, or a token.',
+        hint: 'Set RUNLEDGER_GIT_TOKEN, or RUNLEDGER_GIT_USERNAME and RUNLEDGER_GIT_PASSWORD; a controller takes `auth` from its configuration.',
       });
   }
 }
@@ -118,7 +118,7 @@ export function networkError(error: unknown, context: RequestContext, timedOut: 
   const certificate = codes.find((code) => CERTIFICATE_CODES.test(code));
   if (certificate !== undefined) {
     return terminalError('CertificateInvalid', `the certificate of ${url} is not trusted (${certificate})`, {
-      hint: "Give the file with the server's certificate authority as caFile.",
+      hint: "Give the file with the server's certificate authority as --ca-file, or caFile in a configuration.",
     });
   }
   if (timedOut || codes.some((code) => TIMEOUT_CODES.has(code))) {

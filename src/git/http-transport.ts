@@ -42,7 +42,12 @@ export interface Send {
   readonly body?: Uint8Array;
   readonly signal: AbortSignal;
   readonly maxBytes: number;
+  /** Gets the body of an answer of the service's own content type, part by part; the answer's body is empty then. */
+  readonly receive?: Receive | undefined;
 }
+
+/** Takes a part of a body, and is waited for. It may throw coded errors only. */
+export type Receive = (part: Uint8Array) => Promise<void>;
 
 /** A header by its lower-case name; the first where there are several. */
 export const headerOf = (answer: Answer, name: string): string | undefined => {
@@ -94,16 +99,23 @@ async function createDispatcher(options: GitHttpOptions): Promise<Dispatcher> {
 const tooLarge = (url: string, maxBytes: number) =>
   transientError('AnswerTooLarge', `${url} answered with more than ${maxBytes} bytes`);
 
-async function readBody(body: AsyncIterable<Uint8Array>, url: string, maxBytes: number): Promise<Buffer> {
-  const parts: Uint8Array[] = [];
+async function passBody(body: AsyncIterable<Uint8Array>, url: string, maxBytes: number, take: Receive): Promise<void> {
   let size = 0;
   for await (const part of body) {
     size += part.length;
     if (size > maxBytes) throw tooLarge(url, maxBytes);
-    parts.push(part);
+    await take(part);
   }
-  return Buffer.concat(parts, size);
 }
+
+async function readBody(body: AsyncIterable<Uint8Array>, url: string, maxBytes: number): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  await passBody(body, url, maxBytes, async (part) => void parts.push(part));
+  return Buffer.concat(parts);
+}
+
+/** The content type that an answer of a service has. */
+export const resultType = (service: GitService): string => `application/x-${service}-result`;
 
 /** One HTTP request: credentials, proxies, certificates, time limits and errors; redirects are the caller's. */
 export interface Transport {
@@ -126,7 +138,7 @@ export async function createTransport(options: GitHttpOptions): Promise<Transpor
         method: send.method,
         headers: {
           'user-agent': userAgent,
-          accept: send.method === 'GET' ? '*/*' : `application/x-${send.service}-result`,
+          accept: send.method === 'GET' ? '*/*' : resultType(send.service),
           pragma: 'no-cache',
           ...(send.body ? { 'content-type': `application/x-${send.service}-request` } : {}),
           ...(authorization === undefined ? {} : { authorization }),
@@ -135,6 +147,11 @@ export async function createTransport(options: GitHttpOptions): Promise<Transpor
         signal: AbortSignal.any([send.signal, limit]),
       });
       const ok = answer.statusCode === 200;
+      const type = String(answer.headers['content-type'] ?? '').split(';')[0];
+      if (ok && send.receive && type === resultType(send.service)) {
+        await passBody(answer.body, context.url, send.maxBytes, send.receive);
+        return { status: 200, headers: answer.headers, body: Buffer.alloc(0) };
+      }
       // Of an error's page only the beginning is of interest.
       const body = await readBody(answer.body, context.url, ok ? send.maxBytes : MAX_ERROR_BYTES).catch(
         (error: unknown) => {

@@ -1,7 +1,14 @@
 import type { HttpClient } from 'isomorphic-git';
 import { isCoded } from '../errors.ts';
 import { notGit, type GitService } from './http-errors.ts';
-import { createTransport, headerOf, type Answer, type GitHttpOptions } from './http-transport.ts';
+import {
+  createTransport,
+  headerOf,
+  resultType,
+  type Answer,
+  type GitHttpOptions,
+  type Receive,
+} from './http-transport.ts';
 import { parseGitUrl, shownUrl } from './url.ts';
 
 export type { GitHttpOptions } from './http-transport.ts';
@@ -13,7 +20,12 @@ export interface PostRequest {
   readonly body: Uint8Array;
   readonly signal: AbortSignal;
   /** Gives up with `AnswerTooLarge` when the answer has more bytes. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
+  /**
+   * Gets the answer part by part, for answers that are too large to hold; the buffer that `post` returns is empty then.
+   * It is waited for, and may throw coded errors only.
+   */
+  readonly receive?: Receive;
 }
 
 /**
@@ -99,7 +111,8 @@ export async function createGitHttp(options: GitHttpOptions = {}): Promise<GitHt
     }
   };
 
-  const post: GitHttp['post'] = async ({ url, service, body, signal, maxBytes = Number.POSITIVE_INFINITY }) => {
+  const post: GitHttp['post'] = async (request) => {
+    const { url, service, body, signal, maxBytes = Number.POSITIVE_INFINITY, receive } = request;
     const configured = parseGitUrl(url).url;
     const target = `${learnedBases.get(configured) ?? configured}/${service}`;
     const answer = await transport.send({
@@ -110,9 +123,10 @@ export async function createGitHttp(options: GitHttpOptions = {}): Promise<GitHt
       body,
       signal,
       maxBytes,
+      receive,
     });
     if (answer.status !== 200) throw notGit(configured, 'it redirects a request that is not the first');
-    assertContentType(answer, `application/x-${service}-result`, configured);
+    assertContentType(answer, resultType(service), configured);
     return answer.body;
   };
 

@@ -56,7 +56,7 @@ async function assertWhole({ descriptor, bytes }: OpenPack, breathe: Breathe): P
 }
 
 function writeFully(descriptor: number, bytes: Buffer, position: number): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at, bytes.length - at, position + at);
+  for (let at = 0; at < bytes.length;) at += writeSync(descriptor, bytes, at, bytes.length - at, position + at);
 }
 
 /** Appends the bases that the deltas of a thin pack miss, as `git index-pack --fix-thin` does, and resolves these deltas. */
@@ -64,9 +64,9 @@ async function completeThin(request: BuildRequest, scanned: PackTable, breathe: 
   const table = extendTable(scanned, scanned.waiting.size);
   const resolver = createDeltaResolver(request, table, breathe);
   let count = scanned.count;
-  for (const id of [...table.waiting.keys()]) {
-    // One that came before may have brought it to light in the pack itself.
-    const base = table.waiting.has(id) ? await request.readOutside(id) : undefined;
+  // A base may bring others to light in the pack itself: these leave the map before their turn comes.
+  for (const id of table.waiting.keys()) {
+    const base = await request.readOutside(id);
     if (!base) continue;
     const type = base.type as PackedType;
     const entry = encodeEntry(type, base.content);

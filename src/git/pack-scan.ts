@@ -46,10 +46,11 @@ const MAX_ENTRY_HEADER = 64;
 const WINDOW_BYTES = 1024 * 1024;
 /** Entries of more bytes than this are never in memory as a whole here. */
 const STREAM_FROM = 4 * 1024 * 1024;
+/** Of compressed bytes that are looked at together. */
+const MAX_ROOM = 4 * STREAM_FROM;
 const KEPT_DELTA_BYTES = 16 * 1024 * 1024;
 const ENTRY_COST = 4096;
 const TURN_COST = 1024 * 1024;
-
 
 /** Work is measured in bytes; a turn is some 5 ms. */
 export function createBreathe(signal: AbortSignal, what: string): Breathe {
@@ -140,14 +141,14 @@ function passSmall(entry: PackEntry, dataAt: number, window: Window): Passed {
         ? { taken, id: digestOf(entry.type, content), delta: undefined }
         : { taken, id: undefined, delta: content };
     }
-    if (data.length < room) throw new Error('the pack ends in the middle of an entry');
+    if (data.length < room || room > MAX_ROOM) throw new Error('the pack ends in the middle of an entry');
     room *= 2;
   }
 }
 
-function checksumOfRange(descriptor: number, window: Window, start: number, end: number): number {
+function checksumOfRange(window: Window, start: number, end: number): number {
   let crc = 0;
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     const part = window(at, Math.min(end - at, WINDOW_BYTES)).subarray(0, end - at);
     crc = crc32(part, crc);
     at += part.length;
@@ -238,7 +239,7 @@ export async function scanPack(pack: OpenPack, breathe: Breathe): Promise<PackTa
     const passed = large ? await passLarge(entry, dataAt, pack) : passSmall(entry, dataAt, window);
     const next = dataAt + passed.taken;
     table.offsets[row] = offset;
-    table.crcs[row] = checksumOfRange(pack.descriptor, window, offset, next);
+    table.crcs[row] = checksumOfRange(window, offset, next);
     if (passed.id) {
       table.types[row] = TYPE_NUMBER[entry.type as PackedType];
       table.ids.set(passed.id, CHECKSUM_BYTES * row);

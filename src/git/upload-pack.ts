@@ -17,7 +17,13 @@ export interface UploadRequest {
 }
 
 /** Some servers insist on the detailed form of acknowledgements, though one round needs none. */
-const WANTED: readonly string[] = ['multi_ack_detailed', 'side-band-64k', 'ofs-delta', 'no-progress', 'object-format=sha1'];
+const WANTED: readonly string[] = [
+  'multi_ack_detailed',
+  'side-band-64k',
+  'ofs-delta',
+  'no-progress',
+  'object-format=sha1',
+];
 const MAX_PACKET = 65_520;
 const MAX_QUOTE = 200;
 
@@ -75,14 +81,15 @@ export function createUploadAnswer(write: (bytes: Buffer) => Promise<void>): Upl
   };
   /** The packet that `rest` begins with; false when it is not here yet. */
   const step = async (): Promise<boolean> => {
-    if (rest.length < 4 || state === 'done') return false;
+    if (state === 'done') return false;
     const header = rest.toString('latin1', 0, 4);
-    if (state === 'bare' || (state === 'lines' && header === 'PACK')) {
-      state = 'bare';
+    if (state === 'lines' && header === 'PACK') state = 'bare';
+    if (state === 'bare') {
       await write(rest);
       rest = Buffer.alloc(0);
       return false;
     }
+    if (header.length < 4) return false;
     const size = /^[0-9a-f]{4}$/i.test(header) ? Number.parseInt(header, 16) : -1;
     if (size !== 0 && (size < 4 || size > MAX_PACKET)) throw garbled('is not in the form of git');
     if (size > rest.length) return false;
@@ -99,7 +106,6 @@ export function createUploadAnswer(write: (bytes: Buffer) => Promise<void>): Upl
       while (more) more = await step();
     },
     end() {
-      if (state === 'bare' && rest.length > 0) throw garbled('ends too early');
       if (state !== 'bare' && state !== 'done') throw garbled('ends too early');
       return { shallow, unshallow };
     },

@@ -36,9 +36,10 @@ export function cell(text: string, limit = 120): string {
     .replace(/[\\`*_{}[\]()#+!|~^$]/g, (found) => `\\${found}`);
 }
 
-/** A length of time as people write it: `0.4s`, `12s`, `3m12s`, `1h5m`, `2d3h`. Takes milliseconds. */
+/** A length of time as people write it: `28ms`, `3.2s`, `12s`, `3m12s`, `1h5m`, `2d3h`. Takes milliseconds. */
 export function duration(ms: number): string {
-  if (!Number.isFinite(ms) || ms < 0) return '0s';
+  if (!Number.isFinite(ms) || ms < 0.5) return '0s';
+  if (ms < 995) return `${Math.round(ms)}ms`;
   if (ms < 9950) return `${Math.round(ms / 100) / 10}s`;
   const seconds = Math.round(ms / 1000);
   const units: readonly (readonly [string, number])[] = [

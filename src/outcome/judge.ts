@@ -25,7 +25,7 @@ const named = (step: string): string => `step ${JSON.stringify(step)}`;
 /** Why somebody ended it, for those reasons that a run is cancelled for. */
 const CANCELLED_BECAUSE: Partial<Readonly<Record<Reason, string>>> = {
   Aborted: 'another task of the run had failed',
-  CancelRequested: 'somebody asked for it',
+  CancelRequested: 'it was asked for',
   JobRemoved: 'the job is no longer in the source',
   Superseded: 'a newer run takes its place',
 };
@@ -96,7 +96,7 @@ export function judgeAttempt(ending: AttemptEnding, exitCodes: ExitCodeMeanings)
     case 'cancelled': {
       const when = ending.step === null ? 'before it started' : `while ${named(ending.step)} was running`;
       const because = CANCELLED_BECAUSE[ending.reason];
-      const message = `cancelled ${when}${because === undefined ? '' : `: ${because}`}`;
+      const message = `ended ${when}${because === undefined ? '' : `: ${because}`}`;
       return { result: 'cancelled', reason: ending.reason, message, exitCode: null, step: ending.step };
     }
     case 'oomKilled':

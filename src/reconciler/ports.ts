@@ -20,6 +20,7 @@ export type ReconcilerEvent =
   | { readonly kind: 'output'; readonly line: OutputLine }
   | { readonly kind: 'finished'; readonly outcome: Outcome }
   | { readonly kind: 'recorded'; readonly key: RunKey; readonly commit: string | null }
+  | { readonly kind: 'notice'; readonly message: string }
   | { readonly kind: 'trouble'; readonly message: string };
 
 export interface ReconcilerParts {

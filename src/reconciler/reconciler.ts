@@ -119,10 +119,8 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       seen = current;
       firstPlan ??= actions;
       if (current.recorded.length > 0) await parts.runner.release(current.recorded, signal);
-      if (isWhole) {
-        parts.emit({ kind: 'planned', revision: current.snapshot.revision, actions });
-        executor.note(statusFacts(parts, current, actions, options));
-      }
+      if (isWhole) parts.emit({ kind: 'planned', revision: current.snapshot.revision, actions });
+      executor.note(statusFacts(parts, current, actions, options));
       for (const action of actions) waiting.delete(action.job);
       const left = stop.aborted ? actions.filter(({ action }) => action === 'record') : actions;
       for (const job of await executor.execute(left, current, options, parts.mostLive, signal)) waiting.add(job);

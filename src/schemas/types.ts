@@ -1214,7 +1214,7 @@ export interface Outcome {
   readonly annotations?: readonly Annotation[];
   /** What runledger itself has to remark about the run, for instance that a variable was too large. */
   readonly warnings?: readonly string[];
-  /** The log of the run, all tasks and attempts together. */
+  /** The log of the attempt that decided; each attempt has one of its own. */
   readonly log?: LogReference;
   /** The files that the run left behind. */
   readonly artifacts?: readonly Artifact[];

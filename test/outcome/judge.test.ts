@@ -96,14 +96,14 @@ const table: readonly [AttemptEnding, Judgement][] = [
     {
       result: 'cancelled',
       reason: 'JobRemoved',
-      message: 'cancelled while step "load" was running: the job is no longer in the source',
+      message: 'ended while step "load" was running: the job is no longer in the source',
       exitCode: null,
       step: 'load',
     },
   ],
   [
     { kind: 'cancelled', reason: 'QueueTimeout', step: null },
-    { result: 'cancelled', reason: 'QueueTimeout', message: 'cancelled before it started', exitCode: null, step: null },
+    { result: 'cancelled', reason: 'QueueTimeout', message: 'ended before it started', exitCode: null, step: null },
   ],
   [
     { kind: 'lost', message: 'runledger ended' },

@@ -18,6 +18,8 @@ export interface Forge {
 export function findForge(env: NodeJS.ProcessEnv = process.env): Forge | undefined {
   const { FORGE_URL: url, FORGE_USER: user, FORGE_PASSWORD: password, FORGE_TOKEN: token } = env;
   if (!url || !user || !password || !token) {
+    if ((env['RUNLEDGER_TEST_REQUIRE'] ?? '').split(',').includes('forge'))
+      throw new Error('RUNLEDGER_TEST_REQUIRE names forge, and there is none');
     console.log('# skipped: no forge (set FORGE_URL, FORGE_USER, FORGE_PASSWORD and FORGE_TOKEN to a Gitea)');
     return undefined;
   }

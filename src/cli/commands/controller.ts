@@ -234,6 +234,7 @@ async function reconcileAsLeader(
       image: options.image ?? defaultImage(io),
       imagePullSecrets: source.imagePullSecrets ?? [],
       podDefaults: config.defaults?.pod ?? {},
+      ...(source.policy?.maxResources === undefined ? {} : { maxResources: source.policy.maxResources }),
     },
     events: {
       changed: (key) => reconciler.changed(key),

@@ -2,8 +2,10 @@ import type { Command } from 'commander';
 import { closest } from 'fastest-levenshtein';
 import { usageError } from '../../errors.ts';
 import { formatProblem } from '../../job/problems.ts';
+import { duration } from '../../ledger/text.ts';
 import type { LedgerView } from '../../ledger/port.ts';
 import type { JobStatus, RunSummary } from '../../schemas/index.ts';
+import { isRemoved } from '../../ledger/status.ts';
 import { openTarget } from '../compose.ts';
 import { EXIT } from '../exit.ts';
 import {
@@ -17,7 +19,7 @@ import {
 import { print } from '../print.ts';
 import type { Context } from '../program.ts';
 import { stopSignals } from '../signals.ts';
-import { ago, type Cell, humanDuration, paintFor, RESULT_LOOK, table, widthOf, type Paint } from '../terminal.ts';
+import { ago, type Cell, paintFor, RESULT_LOOK, table, widthOf, type Paint } from '../terminal.ts';
 
 interface GetOptions extends CommonOptions, RepositoryOptions {
   readonly in: string;
@@ -81,7 +83,7 @@ function jobsText(statuses: readonly JobStatus[], width: number, paint: Paint): 
     const [last] = status.lastRuns;
     return [
       { text: status.job },
-      { text: status.phase },
+      { text: isRemoved(status) ? 'Removed' : status.phase },
       ...(last ? runCells(last) : [{ text: '' }, { text: '' }, { text: '' }, { text: '' }, { text: '' }]),
     ];
   });
@@ -90,7 +92,7 @@ function jobsText(statuses: readonly JobStatus[], width: number, paint: Paint): 
 
 function runCells(run: RunSummary): readonly Cell[] {
   const { mark, style } = RESULT_LOOK[run.result];
-  const took = run.started === undefined ? '' : humanDuration(Date.parse(run.finished) - Date.parse(run.started));
+  const took = run.started === undefined ? '' : duration(Date.parse(run.finished) - Date.parse(run.started));
   const why =
     run.exitCode === null || run.exitCode === undefined ? run.reason : `${run.reason} (exit code ${run.exitCode})`;
   return [

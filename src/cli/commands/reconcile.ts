@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { usageError } from '../../errors.ts';
 import { formatProblem } from '../../job/problems.ts';
+import { duration } from '../../ledger/text.ts';
 import type { Observation, SettleOptions } from '../../reconciler/ports.ts';
 import type { SettleReport } from '../../reconciler/reconciler.ts';
 import type { Outcome, PlannedAction } from '../../schemas/index.ts';
@@ -16,12 +17,12 @@ import {
   withRunnerOptions,
   type RunnerOptions,
 } from '../options.ts';
-import { planOf, planText } from '../plan-text.ts';
+import { planOf, planText, totalsLine, totalsOf } from '../plan-text.ts';
 import { createProgress } from '../progress.ts';
 import { print } from '../print.ts';
 import type { Context } from '../program.ts';
-import { stopSignals } from '../signals.ts';
-import { humanDuration, paintFor, widthOf } from '../terminal.ts';
+import { stopSignals, untilStopped } from '../signals.ts';
+import { paintFor, widthOf } from '../terminal.ts';
 import { watchLoop } from '../watch.ts';
 import { openWorkshop, type Workshop } from '../workshop.ts';
 
@@ -57,30 +58,34 @@ Examples:
 async function reconcile(target: string, options: ReconcileOptions, { io }: Context): Promise<number> {
   if (options.exitCode && !options.dryRun) throw usageError('ExitCodeNeedsDryRun', '--exit-code goes with --dry-run');
   if (options.dryRun && options.watch) throw usageError('DryRunWatch', '--dry-run and --watch exclude each other');
-  const log = createLogger(io, options, options.watch ? 'info' : 'warn');
+  const watching = options.watch === true;
+  const log = createLogger(io, options, watching ? 'info' : 'warn');
   const stop = stopSignals(io);
-  const progress = createProgress({ io, log, quiet: isQuiet(options), output: false });
-  const repository = await openTarget(target, options, io, stop.hard, (message) => log.warn(message));
-  const workshop = await openWorkshop(repository, options, io, (event) => progress.emit(event), stop.hard);
+  // A watch that nobody looks at is told by its log; everything else by lines that a person reads.
+  const quiet = options.logFormat === 'json' || options.logLevel === 'silent' || (watching && !io.stderr.isTTY);
+  const progress = createProgress({ io, log, quiet, output: false });
+  const repository = await openTarget(target, options, io, stop.hard, (message) => log.info(message));
+  let workshop: Workshop | undefined;
   try {
-    if (options.dryRun) return await dryRun(workshop, options, io, stop.soft);
-    if (options.watch) return await watchLoop(workshop, stop, log);
-    const started = performance.now();
-    const report = await workshop.reconciler.settle(ALL, stop.soft, stop.hard);
-    progress.close();
-    printReport(report, workshop, options, io, performance.now() - started);
-    return stop.soft.aborted ? EXIT.interrupted : exitCodeOf(findings(report, options.strict === true));
+    workshop = await openWorkshop(repository, options, io, (event) => progress.emit(event), stop.hard);
+    const opened = workshop;
+    return await untilStopped(stop, async () => {
+      if (options.dryRun) return dryRun(opened, options, io, stop.soft);
+      if (watching) return watchLoop(opened, stop, log);
+      const started = performance.now();
+      const report = await opened.reconciler.settle(ALL, stop.soft, stop.hard);
+      progress.close();
+      printReport(report, opened, options, io, performance.now() - started);
+      return stop.soft.aborted ? EXIT.interrupted : exitCodeOf(findings(report, options.strict === true));
+    });
   } finally {
     progress.close();
-    await workshop.close(stop.hard.aborted);
+    await (workshop?.close(stop.hard.aborted) ?? repository.close());
     stop.close();
   }
 }
 
 const ALL: SettleOptions = { triggers: true, requests: [] };
-
-/** With machine-readable output or JSON logs nobody reads progress. */
-const isQuiet = (options: CommonOptions): boolean => options.logFormat === 'json' || options.logLevel === 'silent';
 
 async function dryRun(
   workshop: Workshop,
@@ -128,11 +133,13 @@ function printReport(
 /** `3 runs: 2 succeeded, 1 failed in 4.1s; outcomes are on runledger/status`. */
 function summary({ outcomes, plan }: SettleReport, workshop: Workshop, ms: number): string {
   if (outcomes.length === 0)
-    return `nothing to run: ${plan.filter(({ action }) => action === 'none').length} jobs unchanged`;
+    return plan.some(({ action }) => action === 'run')
+      ? 'nothing was run'
+      : `nothing to run: ${totalsLine(totalsOf(plan))}`;
   const runs = `${outcomes.length} ${outcomes.length === 1 ? 'run' : 'runs'}`;
   const where =
     workshop.ledgerBranch === null ? 'no ledger was written' : `outcomes are on the branch ${workshop.ledgerBranch}`;
-  return `${runs}: ${countResults(outcomes)} in ${humanDuration(ms)}; ${where}`;
+  return `${runs}: ${countResults(outcomes)} in ${duration(ms)}; ${where}`;
 }
 
 export function countResults(outcomes: readonly Pick<Outcome, 'result'>[]): string {

@@ -16,6 +16,7 @@ import { sourceOfPath } from '../folder.ts';
 import { createLogger } from '../logger.ts';
 import {
   collect,
+  parametersOf,
   type CommonOptions,
   type RepositoryOptions,
   type RunnerOptions,
@@ -27,15 +28,15 @@ import {
 } from '../options.ts';
 import { print } from '../print.ts';
 import type { Context } from '../program.ts';
-import { createProgress } from '../progress.ts';
-import { stopSignals } from '../signals.ts';
+import { createProgress, type Progress } from '../progress.ts';
+import { type StopSignals, stopSignals, untilStopped } from '../signals.ts';
 import type { Io } from '../terminal.ts';
-import { openWorkshop } from '../workshop.ts';
+import { openWorkshop, type Workshop } from '../workshop.ts';
 
 interface RunOptions extends CommonOptions, RepositoryOptions, RunnerOptions {
   readonly in: string;
   readonly file?: string;
-  readonly param: readonly string[];
+  readonly param?: readonly string[];
   readonly exitCodeFromStep?: boolean;
   readonly strict?: boolean;
 }
@@ -46,7 +47,7 @@ export function runCommand(command: Command, context: Context): Command {
     .argument('[job]', 'the name of the job; with -f only needed when the file holds several')
     .argument('[args...]', 'after --: further arguments of its last step')
     .option('-f, --file <file>', 'a manifest outside any repository, - for standard input; nothing is recorded')
-    .option('--param <name=value>', 'a parameter of the job; may be repeated', collect, [])
+    .option('--param <name=value>', 'a parameter of the job; may be repeated', collect)
     .option('--exit-code-from-step', "exit with the step's own exit code")
     .option('--strict', 'count warning and skipped as not succeeded')
     .addHelpText('after', EXAMPLES);
@@ -72,36 +73,46 @@ async function run(
   const stop = stopSignals(io);
   const progress = createProgress({ io, log, quiet: options.logFormat === 'json', output: options.output === 'text' });
   const repository = await openRepository(options, io, stop.hard);
-  const workshop = await openWorkshop(repository, options, io, (event) => progress.emit(event), stop.hard);
+  let workshop: Workshop | undefined;
   try {
-    const { catalog } = await workshop.reconciler.observe(stop.soft);
-    const name = nameOf(job, catalog, options);
-    const problems = catalog.invalidJobs.get(name)?.problems;
-    if (problems) {
-      io.stderr.write(problems.map((problem) => `invalid: ${formatProblem(problem)}\n`).join(''));
-      return EXIT.invalid;
-    }
-    const desired = catalog.jobs.get(name);
-    if (desired) resolveParameters(desired.manifest.spec, parametersOf(options.param));
-    const request = {
-      job: name,
-      id: randomUUID(),
-      params: parametersOf(options.param),
-      args,
-      requestedBy: userInfo().username,
-    };
-    const report = await workshop.reconciler.settle(
-      { triggers: false, requests: [request], jobs: new Set([name]) },
-      stop.soft,
-      stop.hard,
-    );
-    progress.close();
-    return stop.soft.aborted ? EXIT.interrupted : finish(report, request.id, options, io);
+    workshop = await openWorkshop(repository, options, io, (event) => progress.emit(event), stop.hard);
+    const opened = workshop;
+    return await untilStopped(stop, () => runIn(opened, job, args, options, { progress, stop, io }));
   } finally {
     progress.close();
-    await workshop.close(stop.hard.aborted);
+    await (workshop?.close(stop.hard.aborted) ?? repository.close());
     stop.close();
   }
+}
+
+interface Surroundings {
+  readonly progress: Progress;
+  readonly stop: StopSignals;
+  readonly io: Io;
+}
+
+async function runIn(
+  { reconciler }: Workshop,
+  job: string | undefined,
+  args: readonly string[],
+  options: RunOptions,
+  { progress, stop, io }: Surroundings,
+): Promise<number> {
+  const { catalog } = await reconciler.observe(stop.soft);
+  const name = nameOf(job, catalog, options);
+  const problems = catalog.invalidJobs.get(name)?.problems;
+  if (problems) {
+    io.stderr.write(problems.map((problem) => `invalid: ${formatProblem(problem)}\n`).join(''));
+    return EXIT.invalid;
+  }
+  const params = parametersOf(options.param ?? []);
+  const desired = catalog.jobs.get(name);
+  if (desired) resolveParameters(desired.manifest.spec, params);
+  const request = { job: name, id: randomUUID(), params, args, requestedBy: userInfo().username };
+  const settling = { triggers: false, requests: [request], jobs: new Set([name]) };
+  const report = await reconciler.settle(settling, stop.soft, stop.hard);
+  progress.close();
+  return stop.soft.aborted ? EXIT.interrupted : finish(report, request.id, options, io);
 }
 
 /** The repository of the command line, or one made of a manifest file, with a ledger in memory. */
@@ -143,21 +154,12 @@ function nameOf(job: string | undefined, catalog: Catalog, options: RunOptions):
   throw usageError('JobMissing', 'which job? name it: `runledger run JOB`', { hint });
 }
 
-function parametersOf(given: readonly string[]): Readonly<Record<string, string>> {
-  const pairs = given.map((text) => {
-    const equals = text.indexOf('=');
-    if (equals < 1) throw usageError('ParameterForm', `--param ${text}: write it as NAME=VALUE`);
-    return [text.slice(0, equals), text.slice(equals + 1)] as const;
-  });
-  return Object.fromEntries(pairs);
-}
-
 function finish(report: SettleReport, id: string, options: RunOptions, io: Io): number {
   const outcome = report.outcomes.find(({ trigger }) => trigger.kind === 'request' && trigger.id === id);
   if (!outcome) {
     const action = report.plan[0];
     if (report.failures.length === 0) io.stderr.write(`not run: ${action?.message ?? 'nothing was planned'}\n`);
-    return EXIT.failed;
+    return action?.action === 'invalid' ? EXIT.invalid : EXIT.failed;
   }
   print(io, options.output, outcome, () => '');
   if (options.exitCodeFromStep && outcome.exitCode !== null && outcome.exitCode !== undefined) return outcome.exitCode;

@@ -1,0 +1,91 @@
+import type { Command } from 'commander';
+import { closest } from 'fastest-levenshtein';
+import { resolve } from 'node:path';
+import { usageError } from '../../errors.ts';
+import { createCatalogBuilder } from '../../job/catalog.ts';
+import { resolveFiles } from '../../job/files.ts';
+import { coveredOf } from '../../job/inputs.ts';
+import { resolveParameters } from '../../job/parameters.ts';
+import { formatProblem } from '../../job/problems.ts';
+import { runRecord } from '../../reconciler/record.ts';
+import { renderBudget } from '../../render/budget.ts';
+import { renderClaim } from '../../render/claim.ts';
+import { UNKNOWN_UID } from '../../render/context.ts';
+import { renderPayload } from '../../render/payload.ts';
+import { renderPod } from '../../render/pod.ts';
+import { toYaml } from '../../render/yaml.ts';
+import { EXIT } from '../exit.ts';
+import { sourceOfPath } from '../folder.ts';
+import { defaultImage, sourceName } from '../kubernetes.ts';
+import type { LogOptions } from '../logger.ts';
+import { collect, parametersOf, withLogOptions } from '../options.ts';
+import type { Context } from '../program.ts';
+import { stopSignals } from '../signals.ts';
+
+interface RenderOptions extends LogOptions {
+  readonly in: string;
+  readonly namespace: string;
+  readonly installation: string;
+  readonly image?: string;
+  readonly run: string;
+  readonly param?: readonly string[];
+}
+
+export function renderCommand(command: Command, context: Context): Command {
+  withLogOptions(command)
+    .description('print the Kubernetes objects that a run of a job would create; asks no cluster')
+    .argument('<job>', 'the name of the job')
+    .option('-C, --in <folder>', 'the folder with the manifests', '.')
+    .option('-n, --namespace <name>', 'the namespace of the objects', 'default')
+    .option('--installation <name>', 'the installation that their names are made for', 'runledger')
+    .option('--image <image>', "runledger's own image, for the gates of jobs with several steps")
+    .option('--run <number>', 'the number of the run', '1')
+    .option('--param <name=value>', 'a parameter of the job; may be repeated', collect);
+  return command.action(async (job: string, options: RenderOptions) => {
+    context.exit(await render(job, options, context));
+  });
+}
+
+async function render(name: string, options: RenderOptions, { io }: Context): Promise<number> {
+  const stop = stopSignals(io);
+  const folder = resolve(io.cwd, options.in);
+  const { source, knownFiles } = await sourceOfPath(folder);
+  const snapshot = await source.fetch(stop.soft);
+  const catalog = await createCatalogBuilder().build(snapshot, { knownFiles });
+  stop.close();
+  const invalid = catalog.invalidJobs.get(name);
+  if (invalid) {
+    io.stderr.write(invalid.problems.map((problem) => `invalid: ${formatProblem(problem)}\n`).join(''));
+    return EXIT.invalid;
+  }
+  const job = catalog.jobs.get(name);
+  if (!job) {
+    const names = [...catalog.jobs.keys()];
+    throw usageError(
+      'JobUnknown',
+      `there is no job "${name}" here`,
+      names.length > 0 ? { hint: `did you mean ${closest(name, names)}?` } : {},
+    );
+  }
+  const params = resolveParameters(job.manifest.spec, parametersOf(options.param ?? []));
+  const action = {
+    job: name,
+    action: 'run',
+    run: Number(options.run),
+    trigger: { kind: 'commit', revision: catalog.revision },
+    reason: 'Rendered',
+    message: '',
+  } as const;
+  const covered = await coveredOf(job, snapshot);
+  const record = runRecord(action, job, catalog.revision, covered, undefined, params, new Date(0).toISOString());
+  const { namespace, installation } = options;
+  const context = { namespace, installation, source: sourceName(folder), epoch: 0 };
+  const claim = renderClaim(record, context);
+  const owner = (object: { metadata?: { name?: string } }) => ({ name: object.metadata?.name ?? '', uid: UNKNOWN_UID });
+  const payload = renderPayload({ record, files: await resolveFiles(job, snapshot), context, claim: owner(claim) });
+  const image = options.image ?? defaultImage(io);
+  const podContext = { ...context, image, imagePullSecrets: [], podDefaults: {}, payload: owner(payload) };
+  const pod = renderPod({ record, task: 'default', attempt: 1, slots: 1, context: podContext });
+  io.stdout.write(toYaml([claim, payload, pod, renderBudget(context)]));
+  return EXIT.ok;
+}
