@@ -44,6 +44,7 @@ export interface ReconcilerChoice extends Pick<
 > {
   /** Who signs the outcomes. */
   readonly by: Outcome['by'];
+  readonly reached?: ReconcilerParts['reached'];
 }
 
 export function composeReconciler({ by, ...choice }: ReconcilerChoice): Reconciler {

@@ -57,7 +57,10 @@ const ASKED_FOR_TROUBLE: ReadonlyMap<Reason, string> = new Map([
 function askedEnding(it: Case): AttemptEnding | null {
   const { asked } = it.context;
   // What had ended before we asked was not ended by us.
-  if (!asked || !before(Date.parse(asked.at), it.steps)) return null;
+  return asked && before(Date.parse(asked.at), it.steps) ? endingAsAsked(asked, it) : null;
+}
+
+function endingAsAsked(asked: AskedEnd, it: Case): AttemptEnding {
   if (asked.reason === 'DeadlineExceeded') return runTimeout(it);
   if (asked.reason === 'StepTimeout') return stepTimeout(currentStep(it), it);
   const trouble = ASKED_FOR_TROUBLE.get(asked.reason);
@@ -98,11 +101,12 @@ function timeoutEnding(it: Case): AttemptEnding | null {
   const isOver = (sinceMs: number, limitMs: number): boolean => {
     // Of a start and an end in whole seconds, the difference may be a second too long, and one too short.
     if (!gated) return decidedMs - sinceMs >= limitMs + CLOCK_GRAIN_MS;
-    const slack = STOPPED_CODES.has(failed?.end?.exitCode ?? 0) ? CLOCK_GRAIN_MS : 0;
+    const { exitCode = 0, reason } = failed?.end ?? {};
+    const slack = STOPPED_CODES.has(exitCode) && reason === 'Error' ? CLOCK_GRAIN_MS : 0;
     return failed !== undefined && decidedMs - sinceMs >= limitMs - slack;
   };
-  if (step?.timeoutMs != null && step.timeoutMs < context.runMs && isOver(beginOf(step, it), step.timeoutMs))
-    return stepTimeout(step, it);
+  const stepMs = step?.timeoutMs ?? Number.POSITIVE_INFINITY;
+  if (step && stepMs < context.runMs && isOver(beginOf(step, it), stepMs)) return stepTimeout(step, it);
   return isOver(startedMs, context.runMs) ? runTimeout(it) : null;
 }
 
@@ -164,6 +168,8 @@ function disruptionEnding(it: Case): AttemptEnding | null {
 
 function deletionEnding(it: Case): AttemptEnding | null {
   if (it.pod.metadata?.deletionTimestamp === undefined || isDeletedAfter(it)) return null;
+  // Our own deletion, and it came too late to be the cause, or so the clocks say.
+  if (it.context.asked) return endingAsAsked(it.context.asked, it);
   const when = it.step === null ? 'before it had ended' : `while step ${JSON.stringify(it.step)} was running`;
   return infrastructure('PodDeleted', `the pod was deleted ${when}`, it.step);
 }

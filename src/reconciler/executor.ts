@@ -70,7 +70,9 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     parts.emit({ kind: 'finished', outcome });
     try {
       const park = async (): Promise<void> => parts.runner.park?.(run.record, facts.finished, signal);
+      await parts.reached?.('beforeRecord');
       const commit = await writeWithin(parts, { facts: [facts] }, signal, park);
+      await parts.reached?.('afterRecord');
       await releases.add(run.record);
       parts.emit({ kind: 'recorded', key: { job: outcome.job, run: outcome.run }, commit });
     } catch (error) {

@@ -23,12 +23,16 @@ export type ReconcilerEvent =
   | { readonly kind: 'notice'; readonly message: string }
   | { readonly kind: 'trouble'; readonly message: string };
 
+export type RecordPoint = 'beforeRecord' | 'afterRecord';
+
 export interface ReconcilerParts {
   readonly source: Source;
   readonly ledger: Ledger;
   readonly runner: Runner;
   readonly catalogs: CatalogBuilder;
   readonly now: () => Date;
+  /** Called around the write of an outcome; tests end the process there. */
+  readonly reached?: ((point: RecordPoint) => Promise<void>) | undefined;
   /** How long a ledger that can't be written is tried before a run is left where it is, for a later pass. */
   readonly recordForMs: number;
   /** How long what a finished run ran in waits for its outcome to be written. */

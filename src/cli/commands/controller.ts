@@ -7,11 +7,12 @@ import type { Logger } from 'pino';
 import { isCoded, messageOf, usageError } from '../../errors.ts';
 import { durationMs } from '../../job/duration.ts';
 import { openLedger } from '../../ledger/writer.ts';
-import type { ReconcilerEvent } from '../../reconciler/ports.ts';
+import type { ReconcilerEvent, RecordPoint } from '../../reconciler/ports.ts';
 import { openCluster, type Cluster } from '../../runner/kubernetes/client.ts';
 import { systemClock } from '../../runner/kubernetes/clock.ts';
 import { type Leadership, runElected } from '../../runner/kubernetes/lease.ts';
 import { createKubernetesRunner } from '../../runner/kubernetes/runner.ts';
+import type { ReleasePoint, StartPoint } from '../../runner/kubernetes/start.ts';
 import type { Config, SourceConfig } from '../../schemas/index.ts';
 import { createMetrics, type Metrics } from '../../server/metrics.ts';
 import { startServer } from '../../server/server.ts';
@@ -30,7 +31,7 @@ import { VERSION } from '../version.ts';
 import { watchLoop } from '../watch.ts';
 import { composeReconciler, HOLD_PODS_FOR_MS } from '../workshop.ts';
 
-interface ControllerOptions extends LogOptions {
+export interface ControllerOptions extends LogOptions {
   readonly config?: string;
   readonly listen: string;
   readonly installation: string;
@@ -66,6 +67,7 @@ interface Shared {
   readonly identity: string;
   readonly stop: StopSignals;
   readonly scratch: string;
+  readonly reached: (point: LifePoint) => Promise<void>;
 }
 
 /** A source as the server knows it. */
@@ -78,7 +80,15 @@ interface Follower {
 
 const newFollower = (): Follower => ({ notReady: 'it was not read yet', poke: () => undefined });
 
-async function controller(options: ControllerOptions, { io }: Context): Promise<number> {
+/** Points of a run's life at which a test may end the process. */
+export type LifePoint = StartPoint | ReleasePoint | RecordPoint;
+
+/** The controller; `reached` is called at the points of every run's life. */
+export async function controller(
+  options: ControllerOptions,
+  { io }: Context,
+  reached: (point: LifePoint) => Promise<void> = async () => undefined,
+): Promise<number> {
   const log = createLogger(io, options, 'info');
   const config = options.config === undefined ? configFromEnv(io.env) : await readConfig(options.config);
   if (config.runner?.kind === 'process') {
@@ -97,7 +107,7 @@ async function controller(options: ControllerOptions, { io }: Context): Promise<
     signal: stop.soft,
   });
   const metrics = createMetrics();
-  const shared: Shared = { config, options, io, log, cluster, metrics, identity: randomUUID(), stop, scratch };
+  const shared: Shared = { config, options, io, log, cluster, metrics, identity: randomUUID(), stop, scratch, reached };
   const followers = new Map(config.sources.map(({ name }) => [name, newFollower()]));
   const server = await serve(shared, followers);
   log.info(
@@ -241,6 +251,7 @@ async function reconcileAsLeader(
       output: (line) => emit({ kind: 'output', line }),
     },
     policy: source.policy,
+    reached: shared.reached,
     nodeLostAfterMs: config.nodeLostAfter === undefined ? NODE_LOST_AFTER_MS : durationMs(config.nodeLostAfter),
     signal: lost.signal,
   });
@@ -253,6 +264,7 @@ async function reconcileAsLeader(
     mostLive: config.concurrency ?? 100,
     recordForMs: Number.POSITIVE_INFINITY,
     holdPodsForMs: config.holdPodsFor === undefined ? HOLD_PODS_FOR_MS : durationMs(config.holdPodsFor),
+    reached: shared.reached,
     inTurn: (work) => work(),
   });
   follower.poke = () => reconciler.sourceChanged();

@@ -3,6 +3,7 @@ import { isCoded } from '../../errors.ts';
 import type { RunKey } from '../port.ts';
 import type { Inventory } from './inventory.ts';
 import { selectorOf } from './inventory.ts';
+import type { ReleasePoint } from './start.ts';
 import { deleteObjects, jsonPatch } from './objects.ts';
 import type { Scope } from './scope.ts';
 import { configMaps, type Pod, pods } from './wire.ts';
@@ -20,6 +21,7 @@ export async function releaseRuns(
   inventory: Inventory,
   keys: readonly RunKey[],
   signal: AbortSignal,
+  reached: (point: ReleasePoint) => Promise<void> = async () => undefined,
 ): Promise<void> {
   const { cluster, namespace } = scope;
   for (const { batch, only } of batches(keys)) {
@@ -27,11 +29,15 @@ export async function releaseRuns(
       namespace,
       labelSelector: `${selectorOf(scope, component)},${only}`,
     });
+    await reached('beforeRelease');
     await deleteObjects(cluster, configMaps, select('payload'), { signal });
+    await reached('afterPayloads');
     const held = batch.flatMap((key) => Array.from(inventory.find(key)?.pods.values() ?? []));
     await eachOf(held, (pod) => removeFinalizer(scope, pod, signal));
+    await reached('afterFinalizers');
     const left = held.some(({ metadata }) => metadata?.deletionTimestamp === undefined);
     if (left) await deleteObjects(cluster, pods, select('attempt'), { signal });
+    await reached('afterRelease');
   }
 }
 

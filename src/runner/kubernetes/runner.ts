@@ -21,7 +21,7 @@ import { parkedOn, parkOutcome } from './park.ts';
 import { deleteClaims, releaseRuns } from './release.ts';
 import { runName, type Scope } from './scope.ts';
 import { createSecretReader } from './secret-values.ts';
-import { startRun, type StartParts, type StartPoint } from './start.ts';
+import { startRun, type ReleasePoint, type StartParts, type StartPoint } from './start.ts';
 import { toWire, type Pod, podDisruptionBudgets, pods } from './wire.ts';
 
 export interface KubernetesRunnerOptions {
@@ -31,8 +31,8 @@ export interface KubernetesRunnerOptions {
   readonly nodeLostAfterMs: number;
   readonly policy?: StartParts['policy'];
   readonly signal: AbortSignal;
-  /** Called at the points of a start; tests end the process there. */
-  readonly reached?: (point: StartPoint) => Promise<void>;
+  /** Called at the points of a run's life; tests end the process there. */
+  readonly reached?: (point: StartPoint | ReleasePoint) => Promise<void>;
 }
 
 /** An end that we ask for, noted on the pod so that the next leader knows of it. */
@@ -226,7 +226,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
       await releaseRuns(scope, inventory, [key], parkSignal);
     },
     async release(keys, releaseSignal) {
-      await releaseRuns(scope, inventory, keys, releaseSignal);
+      await releaseRuns(scope, inventory, keys, releaseSignal, options.reached);
       for (const key of keys) {
         const name = runName(key);
         released.add(name);

@@ -11,8 +11,9 @@ import { createObject, findObject } from './objects.ts';
 import type { Scope } from './scope.ts';
 import { type ApiObject, type ConfigMap, configMaps, toWire, type Pod, pods, type Resource } from './wire.ts';
 
-/** Reached points of a start, for tests that end the process there. */
+/** Points of a run's life, in order, at which a test may end the process. */
 export type StartPoint = 'beforeClaim' | 'afterClaim' | 'afterPayload' | 'afterPod';
+export type ReleasePoint = 'beforeRelease' | 'afterPayloads' | 'afterFinalizers' | 'afterRelease';
 
 export interface StartParts {
   readonly scope: Scope;
