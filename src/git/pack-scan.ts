@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
+import { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crc32, createInflate } from 'node:zlib';
 import { throwIfCancelled } from './cancel.ts';
@@ -44,6 +45,7 @@ const MIN_ENTRY_BYTES = 9;
 /** Type, size and base of an entry take no more. */
 const MAX_ENTRY_HEADER = 64;
 const WINDOW_BYTES = 1024 * 1024;
+const CHUNK_BYTES = 64 * 1024;
 /** Entries of more bytes than this are never in memory as a whole here. */
 const STREAM_FROM = 4 * 1024 * 1024;
 /** Of compressed bytes that are looked at together. */
@@ -106,10 +108,16 @@ interface Passed {
   readonly delta: Uint8Array | undefined;
 }
 
+function* chunksOf(descriptor: number, start: number, end: number): Generator<Buffer> {
+  for (let at = start; at < end; at += CHUNK_BYTES) {
+    const length = Math.min(CHUNK_BYTES, end - at);
+    yield readExactly(descriptor, Buffer.allocUnsafeSlow(length), at, length);
+  }
+}
+
 /** Decompresses an entry in a stream, for what is too large to hold. */
 async function passLarge(entry: PackEntry, dataAt: number, { descriptor, bytes }: OpenPack): Promise<Passed> {
-  const end = bytes - CHECKSUM_BYTES - 1;
-  const source = createReadStream('', { fd: descriptor, autoClose: false, start: dataAt, end });
+  const source = Readable.from(chunksOf(descriptor, dataAt, bytes - CHECKSUM_BYTES), { objectMode: true });
   const inflate = createInflate();
   source.on('error', (error) => inflate.destroy(error)).pipe(inflate);
   const hash = createHash('sha1').update(`${entry.type} ${entry.size}\0`);

@@ -6,6 +6,8 @@ import { pods } from '../../src/runner/kubernetes/wire.ts';
 export interface Creations {
   /** Name to the uids that pods of that name had: two uids are two pods. */
   byName(): ReadonlyMap<string, ReadonlySet<string>>;
+  /** How many of them have ended. */
+  ended(): number;
   stop(): void;
 }
 
@@ -15,12 +17,15 @@ export async function recordCreations(namespace: string): Promise<Creations> {
   const { signal } = stopping;
   const cluster = await openCluster({ userAgent: 'chaos-recorder', signal });
   const seen = new Map<string, Set<string>>();
+  const ended = new Set<string>();
   const log = { debug: () => undefined, info: () => undefined, warn: () => undefined };
   const watch = watchResource(cluster, pods, {
     namespace,
     signal,
     log,
     onChange({ object }) {
+      const { phase } = object.status ?? {};
+      if (phase === 'Succeeded' || phase === 'Failed') ended.add(object.metadata?.uid ?? '');
       const name = object.metadata?.name ?? '';
       seen.set(name, (seen.get(name) ?? new Set()).add(object.metadata?.uid ?? ''));
     },
@@ -28,6 +33,7 @@ export async function recordCreations(namespace: string): Promise<Creations> {
   await watch.ready;
   return {
     byName: () => seen,
+    ended: () => ended.size,
     stop() {
       stopping.abort();
       void cluster.close();

@@ -22,8 +22,7 @@ test.after(() => directory.remove());
 const newRepository = (): Promise<string> => initRepository(path.join(directory.path, `r${++counter}`));
 
 /** A history in which the same large and small files change a little each time: what deltas are made for. */
-async function withHistory(): Promise<string> {
-  const repository = await newRepository();
+async function makeHistory(repository: string): Promise<string> {
   const lines = Array.from({ length: 400 }, (_, at) => `${at} ${createHash('sha1').update(`${at}`).digest('hex')}`);
   for (let round = 0; round < 25; round++) {
     lines[(round * 37) % 400] = `changed in round ${round}`;
@@ -32,9 +31,12 @@ async function withHistory(): Promise<string> {
     );
     await commitFiles(repository, { ...files, 'empty.txt': '', 'all.txt': lines.join('\n') }, `round ${round}`);
   }
+  await git(repository, 'branch', 'old', 'main~3');
   await git(repository, 'tag', '--annotate', '--message', 'a tag', 'v1');
   return repository;
 }
+
+const repository = await makeHistory(await newRepository());
 
 /** Runs git in a repository with bytes on its standard input. */
 const pipe = (repository: string, input: string | Uint8Array, ...args: readonly string[]): Buffer =>
@@ -111,7 +113,6 @@ test('offsets beyond 2 GiB are written as git has them', () => {
 });
 
 test('packs with deep chains of deltas, by offset and by id, get the very index that git makes', async () => {
-  const repository = await withHistory();
   await git(repository, 'repack', '-adfq', '--depth=50', '--window=50');
   const { pack, index } = await onlyPack(repository);
   const built = await build(pack);
@@ -143,9 +144,8 @@ test('objects that are too large to hold, compressible and not, are passed in a 
 });
 
 test('a thin pack is completed with the objects that it stands on; without them it is refused', async () => {
-  const repository = await withHistory();
   const old = await newRepository();
-  await git(old, 'fetch', '--quiet', repository, 'main~3:refs/heads/main');
+  await git(old, 'fetch', '--quiet', repository, 'old:refs/heads/old');
   const wanted = 'main\n^main~3\n';
   const thin = pipe(repository, wanted, 'pack-objects', '--revs', '--thin', '--stdout', '-q', '--delta-base-offset');
   const whole = pipe(repository, wanted, 'pack-objects', '--revs', '--stdout', '-q', '--delta-base-offset');
@@ -169,7 +169,6 @@ test('an empty pack has an index of nothing', async () => {
 });
 
 test('what is cut off or changed on the way is refused by its checksum', async () => {
-  const repository = await withHistory();
   await git(repository, 'repack', '-adfq');
   const { pack } = await onlyPack(repository);
   for (const length of [0, 5, 12, 31, 32, 1000, pack.length - 20, pack.length - 1]) {
@@ -183,7 +182,6 @@ test('what is cut off or changed on the way is refused by its checksum', async (
 });
 
 test('what is no pack in spite of its checksum is refused, whatever is wrong with it', async () => {
-  const repository = await withHistory();
   await git(repository, 'repack', '-adfq');
   const body = (await onlyPack(repository)).pack.subarray(0, -20);
   const count = body.readUInt32BE(8);
@@ -202,7 +200,7 @@ test('what is no pack in spite of its checksum is refused, whatever is wrong wit
   let refused = 0;
   for (let round = 0; round < 60; round++) {
     const changed = Buffer.from(body);
-    changed[12 + ((round * 7919) % (body.length - 12))]! ^= 1 << round % 8;
+    changed[12 + ((round * 7919) % (body.length - 12))]! ^= 1 << (round % 8);
     // Zlib's checksum finds what is changed in an entry; few bits of a header could be another that is valid too.
     if ((await failure(build(sealed(changed)))) !== 'success') refused += 1;
   }

@@ -11,6 +11,10 @@ import type { ReconcilerEvent, RecordPoint } from '../../reconciler/ports.ts';
 import { openCluster, type Cluster } from '../../runner/kubernetes/client.ts';
 import { systemClock } from '../../runner/kubernetes/clock.ts';
 import { type Leadership, runElected } from '../../runner/kubernetes/lease.ts';
+import { selectorOf } from '../../runner/kubernetes/inventory.ts';
+import { listObjects } from '../../runner/kubernetes/objects.ts';
+import { configMaps } from '../../runner/kubernetes/wire.ts';
+import { identityOf } from '../../render/labels.ts';
 import { createKubernetesRunner } from '../../runner/kubernetes/runner.ts';
 import type { ReleasePoint, StartPoint } from '../../runner/kubernetes/start.ts';
 import type { Config, SourceConfig } from '../../schemas/index.ts';
@@ -168,7 +172,7 @@ async function lead(source: SourceConfig, follower: Follower, shared: Shared): P
       'runledger.dev/installation': options.installation,
       'runledger.dev/source': source.name,
     },
-    knownEpoch: async () => 0,
+    knownEpoch: () => epochOfClaims(source, shared),
     signal: stop.soft,
     clock: systemClock,
     log,
@@ -183,6 +187,15 @@ async function lead(source: SourceConfig, follower: Follower, shared: Shared): P
       }
     },
   });
+}
+
+/** The highest epoch that the claims of a source carry: a Lease that was deleted by hand has forgotten its own. */
+async function epochOfClaims(source: SourceConfig, { cluster, options, stop }: Shared): Promise<number> {
+  const namespace = source.namespace ?? cluster.namespace;
+  const scope = { installation: options.installation, source: source.name };
+  const labelSelector = selectorOf(scope, 'claim');
+  const { items } = await listObjects(cluster, configMaps, { namespace, labelSelector }, { signal: stop.hard });
+  return items.reduce((highest, claim) => Math.max(highest, identityOf(claim)?.epoch ?? 0), 0);
 }
 
 async function reconcileAsLeader(

@@ -1,5 +1,6 @@
 import type { V1ConfigMap } from '@kubernetes/client-node';
 import { LABELS, MANAGER, identityOf, type Component } from '../../render/labels.ts';
+import type { NameScope } from '../../render/names.ts';
 import { recordFrom } from '../../render/payload.ts';
 import type { RunKey, RunRecord } from '../port.ts';
 import { listObjects } from './objects.ts';
@@ -31,7 +32,7 @@ export interface Inventory {
 }
 
 /** The labels of a source's objects of one kind. */
-export function selectorOf(scope: Scope, component: Component): string {
+export function selectorOf(scope: NameScope, component: Component): string {
   return [
     `${LABELS.managedBy}=${MANAGER}`,
     `${LABELS.component}=${component}`,
