@@ -3,7 +3,9 @@ import { applyDelta, inflateExactly, parsePackEntry, TYPES } from './pack-entry.
 import { CHECKSUM_BYTES, digestOf, readExactly, type Breathe, type OpenPack, type PackTable } from './pack-scan.ts';
 
 /** Objects that deltas stand on, kept while their deltas are resolved. */
-const CACHE_BYTES = 64 * 1024 * 1024;
+const CACHE_BYTES = 32 * 1024 * 1024;
+/** What an object in the cache takes beside its content. */
+const ENTRY_BYTES = 200;
 
 /** Gives the deltas of a pack their ids and types. */
 export interface DeltaResolver {
@@ -19,10 +21,14 @@ function createContents(descriptor: number, table: PackTable) {
     if (kept) return kept;
     const offset = table.offsets[row]!;
     const length = table.offsets[row + 1]! - offset;
-    const entry = parsePackEntry(readExactly(descriptor, Buffer.allocUnsafeSlow(length), offset, length), offset);
+    const entry = parsePackEntry(readExactly(descriptor, Buffer.allocUnsafe(length), offset, length), offset);
     return inflateExactly(entry.data, entry.size);
   };
-  const keep = (row: number, content: Uint8Array): void => cache.set(row, content, content.length);
+  const keep = (row: number, content: Uint8Array): void => {
+    // Small buffers are parts of a larger one that would stay with them.
+    const own = content.length < Buffer.poolSize ? Uint8Array.from(content) : content;
+    cache.set(row, own, own.length + ENTRY_BYTES);
+  };
   /** The object of a resolved row: from the cache, or made again from what is below it. */
   const read = (row: number): Uint8Array => {
     const deltas: number[] = [];

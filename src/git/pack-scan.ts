@@ -51,6 +51,7 @@ const STREAM_FROM = 4 * 1024 * 1024;
 /** Of compressed bytes that are looked at together. */
 const MAX_ROOM = 4 * STREAM_FROM;
 const KEPT_DELTA_BYTES = 16 * 1024 * 1024;
+const KEPT_PIECE_BYTES = 256 * 1024;
 const ENTRY_COST = 4096;
 const TURN_COST = 1024 * 1024;
 
@@ -96,6 +97,23 @@ function createWindow(descriptor: number, end: number): (offset: number, wanted:
       readExactly(descriptor, buffer, start, filled);
     }
     return buffer.subarray(offset - start, filled);
+  };
+}
+
+/**
+ * Keeps deltas up to a number of bytes, copied together: as Node gives them out, each would hold on to a larger piece of
+ * memory.
+ */
+function createKeeper(kept: Map<number, Uint8Array>): (row: number, delta: Uint8Array) => void {
+  let room = KEPT_DELTA_BYTES;
+  let piece = Buffer.alloc(0);
+  return (row, delta) => {
+    if (delta.length > room || delta.length > KEPT_PIECE_BYTES) return;
+    room -= delta.length;
+    if (delta.length > piece.length) piece = Buffer.allocUnsafeSlow(KEPT_PIECE_BYTES);
+    piece.set(delta);
+    kept.set(row, piece.subarray(0, delta.length));
+    piece = piece.subarray(delta.length);
   };
 }
 
@@ -236,7 +254,7 @@ export async function scanPack(pack: OpenPack, breathe: Breathe): Promise<PackTa
   const table = newTable(readCount(pack));
   const end = pack.bytes - CHECKSUM_BYTES;
   const window = createWindow(pack.descriptor, end);
-  let keptBytes = 0;
+  const keep = createKeeper(table.kept);
   let offset = PACK_HEADER_BYTES;
   for (let row = 0; row < table.count; row++) {
     const head = window(offset, MAX_ENTRY_HEADER);
@@ -252,10 +270,7 @@ export async function scanPack(pack: OpenPack, breathe: Breathe): Promise<PackTa
       table.types[row] = TYPE_NUMBER[entry.type as PackedType];
       table.ids.set(passed.id, CHECKSUM_BYTES * row);
     } else linkDelta(table, row, entry);
-    if (passed.delta && keptBytes + passed.delta.length <= KEPT_DELTA_BYTES) {
-      keptBytes += passed.delta.length;
-      table.kept.set(row, passed.delta);
-    }
+    if (passed.delta) keep(row, passed.delta);
     offset = next;
     const turn = breathe(entry.size);
     if (turn) await turn;

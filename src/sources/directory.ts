@@ -48,7 +48,8 @@ export function openDirectorySource(options: DirectoryOptions): Source {
     const before = known.get(file.path);
     if (before?.stamp === file.stamp && file.kind !== 'symlink') return before;
     const mode: EntryMode = file.kind === 'symlink' ? '120000' : file.kind === 'executable' ? '100755' : '100644';
-    if (file.size > MAX_BYTES) return { path: file.path, mode, id: objectId('blob', Buffer.from(file.stamp)), stamp: file.stamp };
+    if (file.size > MAX_BYTES)
+      return { path: file.path, mode, id: objectId('blob', Buffer.from(file.stamp)), stamp: file.stamp };
     try {
       // The scan goes into real folders only, so that a plain file it found lies in the tree.
       const bytes = readFileSync(file.kind === 'symlink' ? withinTree(root, file.path) : join(root, file.path));

@@ -32,7 +32,8 @@ export function createHeadTree(repository: HeadReader): HeadTree {
       if (commit === null || commit === loaded?.commit) return commit;
       const { tree } = await repository.readCommit(commit);
       const root = await folderEntry(tree, folder);
-      manifests = root?.mode === '040000' ? await collect(repository, root.id, folder === '.' ? '' : `${folder}/`) : new Map();
+      manifests =
+        root?.mode === '040000' ? await collect(repository, root.id, folder === '.' ? '' : `${folder}/`) : new Map();
       loaded = { commit, tree };
       return commit;
     },

@@ -21,7 +21,7 @@ process.exitCode = await controller(
     left -= 1;
     if (left !== 0) return;
     stderr.write(`${JSON.stringify({ chaos: point, signal })}\n`);
-    process.kill(process.pid, signal as NodeJS.Signals);
+    process.kill(process.pid, signal);
     // Stopped: goes on here when it is continued. Killed: never gets here.
   },
 );

@@ -28,7 +28,9 @@ test.before.each((context) => {
     writeFileSync(join(root, path), text);
   };
   context.git = (...args) =>
-    execFileSync('git', ['-C', root, '-c', 'user.name=t', '-c', 'user.email=t@localhost', ...args], { encoding: 'utf8' }).trim();
+    execFileSync('git', ['-C', root, '-c', 'user.name=t', '-c', 'user.email=t@localhost', ...args], {
+      encoding: 'utf8',
+    }).trim();
   context.open = async (path = '.') =>
     openDirectorySource({ root, path, repository: await openRepository({ gitdir: join(root, '.git') }) });
   context.git('init', '-q', '-b', 'main');
@@ -39,7 +41,10 @@ test.after.each(({ root }) => rmSync(root, { recursive: true, force: true }));
 const paths = async (source: Source): Promise<readonly string[]> =>
   (await source.fetch(signal)).manifests.map(({ path }) => path);
 
-test('reads YAML files as they lie there, without dot-folders and what the ignore files name', async ({ write, open }) => {
+test('reads YAML files as they lie there, without dot-folders and what the ignore files name', async ({
+  write,
+  open,
+}) => {
   write('b.yml', 'b');
   write('jobs/a.yaml', 'a');
   write('jobs/notes.txt', 'no');
@@ -89,7 +94,10 @@ test('a file that manifests refer to makes the revision dirty once it was looked
   assert.is(snapshot.revision, `${git('rev-parse', 'HEAD')}+dirty`);
   assert.is(file?.id, git('hash-object', 'bin/run.sh'));
   assert.is(Buffer.from(await snapshot.read(file!)).toString(), 'two');
-  assert.equal((await snapshot.match(['bin/**'])).map(({ path }) => path), ['bin/run.sh']);
+  assert.equal(
+    (await snapshot.match(['bin/**'])).map(({ path }) => path),
+    ['bin/run.sh'],
+  );
   assert.is(await snapshot.find('bin/none.sh'), undefined);
 });
 

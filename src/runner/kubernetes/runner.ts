@@ -3,6 +3,7 @@ import { normalizeSpec } from '../../job/defaults.ts';
 import { readPod, type AskedEnd, type PodContext, type PodVerdict } from '../../outcome/pod.ts';
 import { renderBudget } from '../../render/budget.ts';
 import { ANNOTATIONS, triggerOf, identityOf } from '../../render/labels.ts';
+import { planPod } from '../../render/steps.ts';
 import type { Reason } from '../../schemas/index.ts';
 import type {
   AttemptEnding,
@@ -116,7 +117,9 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     lost?: AttemptEnding,
   ): Promise<void> => {
     const name = runName(record);
-    if (asking.has(name) || pod.metadata?.deletionTimestamp !== undefined || !scope.authority.isValid()) return;
+    // A pod of a lost node is being deleted already, which is how it was found out.
+    const isGoing = pod.metadata?.deletionTimestamp !== undefined && reason !== 'NodeLost';
+    if (asking.has(name) || isGoing || !scope.authority.isValid()) return;
     asking.add(name);
     const ref = { name: pod.metadata?.name ?? '', namespace: scope.namespace };
     const asked: AskedEnd = {
@@ -245,11 +248,13 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
 const stepNames = (record: RunRecord): readonly string[] => normalizeSpec(record.spec).steps.map(({ name }) => name);
 
 function podContextOf(record: RunRecord, pod: Pod, { nodeLostAfterMs }: KubernetesRunnerOptions): PodContext {
-  const { steps, timeouts } = normalizeSpec(record.spec);
+  const { spec, steps, gated } = planPod(record.spec);
   return {
-    steps: steps.map(({ name, timeoutMs }) => ({ name, timeoutMs })),
-    runMs: timeouts.runMs,
-    startMs: timeouts.startMs,
+    steps: spec.steps.map(({ name, timeoutMs }) => ({ name, timeoutMs })),
+    gates: gated ? steps.map(({ name }) => name) : [],
+    runMs: spec.timeouts.runMs,
+    startMs: spec.timeouts.startMs,
+    graceMs: spec.timeouts.graceMs,
     asked: askedEnd(pod),
     nodeLostSince: overdue(pod),
     nodeLostAfterMs,
