@@ -1,14 +1,6 @@
 import tab from '@bomb.sh/tab/commander';
 import { Command, CommanderError } from 'commander';
 import { isCoded, messageOf } from '../errors.ts';
-import { controllerCommand } from './commands/controller.ts';
-import { getCommand } from './commands/get.ts';
-import { initCommand } from './commands/init.ts';
-import { logsCommand } from './commands/logs.ts';
-import { reconcileCommand } from './commands/reconcile.ts';
-import { renderCommand } from './commands/render.ts';
-import { runCommand } from './commands/run.ts';
-import { validateCommand } from './commands/validate.ts';
 import { EXIT } from './exit.ts';
 import { paintFor, type Io } from './terminal.ts';
 import { VERSION } from './version.ts';
@@ -36,8 +28,8 @@ Exit codes: 0 all well · 1 a run did not succeed · 2 usage or configuration ·
 /** Runs a command line; resolves to its exit code. Prints every error as one or two lines, never a stack. */
 export async function runProgram(args: readonly string[], io: Io): Promise<number> {
   let code: number = EXIT.ok;
-  const program = createProgram({ io, exit: (value) => (code = value) });
   try {
+    const program = await createProgram({ io, exit: (value) => (code = value) }, commandsFor(args));
     await program.parseAsync([...args], { from: 'user' });
     return code;
   } catch (error) {
@@ -45,7 +37,31 @@ export async function runProgram(args: readonly string[], io: Io): Promise<numbe
   }
 }
 
-export function createProgram(context: Context): Command {
+type Build = (command: Command, context: Context) => Command;
+
+/** Loaded when they are asked for: what a controller needs makes no dry run wait. */
+const COMMANDS = {
+  reconcile: async (): Promise<Build> => (await import('./commands/reconcile.ts')).reconcileCommand,
+  validate: async (): Promise<Build> => (await import('./commands/validate.ts')).validateCommand,
+  run: async (): Promise<Build> => (await import('./commands/run.ts')).runCommand,
+  get: async (): Promise<Build> => (await import('./commands/get.ts')).getCommand,
+  logs: async (): Promise<Build> => (await import('./commands/logs.ts')).logsCommand,
+  init: async (): Promise<Build> => (await import('./commands/init.ts')).initCommand,
+  render: async (): Promise<Build> => (await import('./commands/render.ts')).renderCommand,
+  controller: async (): Promise<Build> => (await import('./commands/controller.ts')).controllerCommand,
+  release: async (): Promise<Build> => (await import('./commands/release.ts')).releaseCommand,
+} as const;
+
+type CommandName = keyof typeof COMMANDS;
+const NAMES = Object.keys(COMMANDS) as readonly CommandName[];
+
+/** The command that a command line names; all of them for help, completion and what is misspelt. */
+function commandsFor([first]: readonly string[]): readonly CommandName[] {
+  const named = NAMES.filter((name) => name === first);
+  return named.length > 0 ? named : NAMES;
+}
+
+export async function createProgram(context: Context, names: readonly CommandName[]): Promise<Command> {
   const { io } = context;
   const program = new Command('runledger')
     .description('Runs jobs from git, and commits what happened back to git.')
@@ -58,18 +74,10 @@ export function createProgram(context: Context): Command {
       writeErr: (text) => void io.stderr.write(text),
       getOutHelpWidth: () => (io.stdout.isTTY ? io.stdout.columns : 100),
     });
-  const add = (name: string, build: (command: Command, context: Context) => Command): void => {
-    const command = program.command(name).copyInheritedSettings(program);
-    build(command, context);
-  };
-  add('reconcile', reconcileCommand);
-  add('validate', validateCommand);
-  add('run', runCommand);
-  add('get', getCommand);
-  add('logs', logsCommand);
-  add('init', initCommand);
-  add('render', renderCommand);
-  add('controller', controllerCommand);
+  for (const name of names) {
+    const build = await COMMANDS[name]();
+    build(program.command(name).copyInheritedSettings(program), context);
+  }
   tab(program, { completionCommandName: 'completion' });
   return program;
 }

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import git from 'isomorphic-git';
+import { TEMPORARY_PACK } from './incoming-pack.ts';
 import { openObjectDatabase, type ObjectDatabase } from './object-database.ts';
 import { listRefs, readRef } from './refs.ts';
 
@@ -36,11 +37,20 @@ export async function listGenerations(root: string): Promise<readonly number[]> 
   return numbers.sort((a, b) => b - a);
 }
 
+/** What a process that ended in the middle of a fetch has left. */
+async function removeTemporary(gitDir: string): Promise<void> {
+  const folder = path.join(gitDir, 'objects', 'pack');
+  for (const name of await namesIn(folder)) {
+    if (name.startsWith(TEMPORARY_PACK)) await rm(path.join(folder, name), { force: true });
+  }
+}
+
 /** Opens a generation, and makes it (bare) where it does not exist. `url` has to be without credentials: it is written to its config. */
 export async function openGeneration(root: string, number: number, url: string): Promise<Generation> {
   const gitDir = path.join(root, `g${number}`);
   await mkdir(gitDir, { recursive: true });
   await git.init({ fs, gitdir: gitDir, bare: true });
+  await removeTemporary(gitDir);
   await git.addRemote({ fs, gitdir: gitDir, remote: 'origin', url, force: true });
   const database = openObjectDatabase(path.join(gitDir, 'objects'));
   const idOf = async (ref: string): Promise<string | null> => {

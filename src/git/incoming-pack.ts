@@ -5,6 +5,9 @@ import { asCoded, isCoded, transientError } from '../errors.ts';
 import type { ObjectDatabase } from './object-database.ts';
 import { buildPackIndex } from './pack-index-build.ts';
 
+/** How the names of unfinished files begin. */
+export const TEMPORARY_PACK = 'tmp_pack_';
+
 /** A pack on its way into a repository: a temporary file until it is whole, and its index is made. */
 export interface IncomingPack {
   write(bytes: Uint8Array): Promise<void>;
@@ -40,7 +43,7 @@ async function readOutside(database: ObjectDatabase, id: string) {
 /** Begins a pack in the directory `objects` of a repository; `database` is that repository's. */
 export async function beginPack(objectsDirectory: string, database: ObjectDatabase): Promise<IncomingPack> {
   const folder = path.join(objectsDirectory, 'pack');
-  const temporary = path.join(folder, `tmp_pack_${randomBytes(8).toString('hex')}`);
+  const temporary = path.join(folder, `${TEMPORARY_PACK}${randomBytes(8).toString('hex')}`);
   const handle: FileHandle = await stored(async () => {
     await mkdir(folder, { recursive: true });
     return open(temporary, 'wx+', 0o444);

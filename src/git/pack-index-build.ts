@@ -6,17 +6,8 @@ import { TooLarge } from './pack-entry.ts';
 import { encodePackIndex } from './pack-index-write.ts';
 import type { RawObject } from './pack-reader.ts';
 import { createDeltaResolver } from './pack-resolve.ts';
-import {
-  CHECKSUM_BYTES,
-  createBreathe,
-  extendTable,
-  PACK_HEADER_BYTES,
-  readExactly,
-  scanPack,
-  type Breathe,
-  type OpenPack,
-  type PackTable,
-} from './pack-scan.ts';
+import { createBreathe, PACK_HEADER_BYTES, readExactly, scanPack, type Breathe, type OpenPack } from './pack-scan.ts';
+import { CHECKSUM_BYTES, extendTable, type PackTable } from './pack-table.ts';
 import { encodeEntry, packHeader, TYPE_NUMBER, type PackedType } from './pack.ts';
 
 export interface BuildRequest extends OpenPack {

@@ -1,6 +1,7 @@
 import { createLru } from './lru.ts';
 import { applyDelta, inflateExactly, parsePackEntry, TYPES } from './pack-entry.ts';
-import { CHECKSUM_BYTES, digestOf, readExactly, type Breathe, type OpenPack, type PackTable } from './pack-scan.ts';
+import { digestOf, readExactly, type Breathe, type OpenPack } from './pack-scan.ts';
+import { CHECKSUM_BYTES, type PackTable } from './pack-table.ts';
 
 /** Objects that deltas stand on, kept while their deltas are resolved. */
 const CACHE_BYTES = 32 * 1024 * 1024;

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crc32, createInflate } from 'node:zlib';
 import { throwIfCancelled } from './cancel.ts';
+import { CHECKSUM_BYTES, createKeeper, linkDelta, newTable, type PackTable } from './pack-table.ts';
 import { TYPE_NUMBER, type PackedType } from './pack.ts';
 import { inflatePrefix, parsePackEntry, type PackEntry } from './pack-entry.ts';
 
@@ -14,32 +15,10 @@ export interface OpenPack {
   readonly bytes: number;
 }
 
-/** The entries of a pack in their order there, a column each; a row is an entry's place in that order. */
-export interface PackTable {
-  readonly count: number;
-  /** One more than there are entries: the last is where the trailer begins. */
-  readonly offsets: Float64Array;
-  readonly crcs: Uint32Array;
-  /** 20 bytes an entry; zeros as long as a delta is not resolved. */
-  readonly ids: Buffer;
-  /** The type of a whole object, by its number in the pack; 0 for a delta. */
-  readonly types: Uint8Array;
-  /** The row of a delta's base; -1 for whole objects, and as long as the base is known by id only. */
-  readonly bases: Int32Array;
-  /** The deltas of an entry as a chain of rows that ends with -1. */
-  readonly firstDelta: Int32Array;
-  readonly nextDelta: Int32Array;
-  /** The rows of deltas that name their base by its id, by that id. */
-  readonly waiting: Map<string, number[]>;
-  /** Deltas that were small enough to keep. */
-  readonly kept: Map<number, Uint8Array>;
-}
-
 /** Lets other work run once enough was done: undefined until then. Throws `Cancelled`. */
 export type Breathe = (cost: number) => Promise<void> | undefined;
 
 export const PACK_HEADER_BYTES = 12;
-export const CHECKSUM_BYTES = 20;
 /** The shortest entry: a header of one byte, and eight of an empty zlib stream. */
 const MIN_ENTRY_BYTES = 9;
 /** Type, size and base of an entry take no more. */
@@ -50,8 +29,6 @@ const CHUNK_BYTES = 64 * 1024;
 const STREAM_FROM = 4 * 1024 * 1024;
 /** Of compressed bytes that are looked at together. */
 const MAX_ROOM = 4 * STREAM_FROM;
-const KEPT_DELTA_BYTES = 16 * 1024 * 1024;
-const KEPT_PIECE_BYTES = 256 * 1024;
 const ENTRY_COST = 4096;
 const TURN_COST = 1024 * 1024;
 
@@ -97,23 +74,6 @@ function createWindow(descriptor: number, end: number): (offset: number, wanted:
       readExactly(descriptor, buffer, start, filled);
     }
     return buffer.subarray(offset - start, filled);
-  };
-}
-
-/**
- * Keeps deltas up to a number of bytes, copied together: as Node gives them out, each would hold on to a larger piece of
- * memory.
- */
-function createKeeper(kept: Map<number, Uint8Array>): (row: number, delta: Uint8Array) => void {
-  let room = KEPT_DELTA_BYTES;
-  let piece = Buffer.alloc(0);
-  return (row, delta) => {
-    if (delta.length > room || delta.length > KEPT_PIECE_BYTES) return;
-    room -= delta.length;
-    if (delta.length > piece.length) piece = Buffer.allocUnsafeSlow(KEPT_PIECE_BYTES);
-    piece.set(delta);
-    kept.set(row, piece.subarray(0, delta.length));
-    piece = piece.subarray(delta.length);
   };
 }
 
@@ -180,56 +140,6 @@ function checksumOfRange(window: Window, start: number, end: number): number {
     at += part.length;
   }
   return crc;
-}
-
-function newTable(count: number): PackTable {
-  return {
-    count,
-    offsets: new Float64Array(count + 1),
-    crcs: new Uint32Array(count),
-    ids: Buffer.alloc(CHECKSUM_BYTES * count),
-    types: new Uint8Array(count),
-    bases: new Int32Array(count).fill(-1),
-    firstDelta: new Int32Array(count).fill(-1),
-    nextDelta: new Int32Array(count).fill(-1),
-    waiting: new Map(),
-    kept: new Map(),
-  };
-}
-
-/** The same table with room for `more` rows behind the last. */
-export function extendTable(table: PackTable, more: number): PackTable {
-  const larger = newTable(table.count + more);
-  for (const name of ['offsets', 'crcs', 'ids', 'types', 'bases', 'firstDelta', 'nextDelta'] as const) {
-    larger[name].set(table[name]);
-  }
-  return { ...larger, waiting: table.waiting, kept: table.kept };
-}
-
-/** The row whose entry begins at `offset`, of those before `row`. */
-function rowAt({ offsets }: PackTable, offset: number, row: number): number {
-  let low = 0;
-  let high = row;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (offsets[middle]! < offset) low = middle + 1;
-    else high = middle;
-  }
-  if (low >= row || offsets[low] !== offset) throw new Error('a delta whose base begins at no entry');
-  return low;
-}
-
-function linkDelta(table: PackTable, row: number, { baseOffset, baseId }: PackEntry): void {
-  if (baseOffset === undefined) {
-    const rows = table.waiting.get(baseId!);
-    if (rows) rows.push(row);
-    else table.waiting.set(baseId!, [row]);
-    return;
-  }
-  const base = rowAt(table, baseOffset, row);
-  table.bases[row] = base;
-  table.nextDelta[row] = table.firstDelta[base]!;
-  table.firstDelta[base] = row;
 }
 
 /** How many entries the header announces. */

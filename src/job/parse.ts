@@ -133,16 +133,12 @@ function judgeDocument(path: string, yaml: YamlFile, document: Mapping, place: D
       ? fail(findings)
       : { kind: 'runnerSet', ...place, name: manifest.metadata.name, runnerSet: manifest };
   }
-  const { manifest, findings } = validateJob(document, path);
+  const { json, findings } = validateJob(document, path);
   if (findings) return fail(findings);
-  const job = detached(manifest);
+  // Shares nothing with the file's text: the parser's strings are slices that would keep all of it in memory.
+  const job = JSON.parse(json) as Job;
   const digest = readsFiles(job) ? null : digestOf(job.spec);
   return { kind: 'job', ...place, name: job.metadata.name, job, digest, needs: neededJobs(document) };
-}
-
-/** A copy that shares nothing with the text: the parser's strings are slices that would keep all of it in memory. */
-function detached(job: Job): Job {
-  return JSON.parse(JSON.stringify(job)) as Job;
 }
 
 function versionTrouble({ apiVersion }: Mapping): Finding | undefined {

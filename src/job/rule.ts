@@ -2,18 +2,34 @@ import type { Job, Step } from '../schemas/index.ts';
 import type { Finding } from './explain.ts';
 import type { FieldPath, Place } from './positions.ts';
 
-/** Looks at one concern of a Job that conforms to its schema. */
-export type Rule = (job: Job, manifestPath: string) => Iterable<Finding>;
-
-export function finding(path: FieldPath, message: string, place: Place = 'value'): Finding {
-  return { path, place, message };
+/** A Job that conforms to its schema, as rules see it. */
+export interface Judged {
+  readonly job: Job;
+  /** The Job as JSON: what is not in this text is nowhere in the Job. */
+  readonly text: string;
+  /** Where the manifest lies in the repository. */
+  readonly manifestPath: string;
 }
 
-/** Every step with its path, those of `finally` included. */
-export function* stepsOf({
-  steps = [],
-  finally: last = [],
-}: Job['spec']): Iterable<{ readonly step: Step; readonly path: FieldPath }> {
-  for (const [index, step] of steps.entries()) yield { step, path: ['spec', 'steps', index] };
-  for (const [index, step] of last.entries()) yield { step, path: ['spec', 'finally', index] };
+/** Told of each thing that is wrong. */
+export type Report = (path: FieldPath, message: string, place?: Place) => void;
+
+/** Looks at one concern of a Job. Nearly all Jobs are right: a rule makes nothing, paths least of all, before it has something to say. */
+export type Rule = (judged: Judged, report: Report) => void;
+
+/** What the rules find in a Job, in their order. */
+export function findingsOf(rules: readonly Rule[], judged: Judged): readonly Finding[] {
+  const findings: Finding[] = [];
+  const report: Report = (path, message, place = 'value') => void findings.push({ path, place, message });
+  for (const rule of rules) rule(judged, report);
+  return findings;
+}
+
+/** Visits every step, those of `finally` included; `path` makes the step's own. */
+export function eachStep(
+  { steps, finally: last }: Job['spec'],
+  visit: (step: Step, path: () => FieldPath) => void,
+): void {
+  steps?.forEach((step, index) => visit(step, () => ['spec', 'steps', index]));
+  last?.forEach((step, index) => visit(step, () => ['spec', 'finally', index]));
 }

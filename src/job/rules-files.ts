@@ -1,10 +1,9 @@
 import { posix } from 'node:path';
 import type { Job, JobFile } from '../schemas/index.ts';
-import type { Finding } from './explain.ts';
 import { resolveFrom } from './paths.ts';
 import type { FieldPath } from './positions.ts';
 import { formatBytes } from './quantity.ts';
-import { finding, type Rule } from './rule.ts';
+import type { Report, Rule } from './rule.ts';
 import { quote } from './words.ts';
 
 /**
@@ -14,20 +13,21 @@ import { quote } from './words.ts';
 export const CONTENT_LIMIT = 1_000_000;
 
 /** Paths of files are their own, and stay out of folders that belong to the system or to runledger. */
-export const filesRule: Rule = function* (job, manifestPath) {
+export const filesRule: Rule = ({ job, manifestPath }, report) => {
+  const { files } = job.spec;
+  if (!files) return;
   const taken = new Set<string>();
   const folders = new Set<string>();
-  for (const [index, file] of (job.spec.files ?? []).entries()) {
+  for (const [index, file] of files.entries()) {
     const path = ['spec', 'files', index];
-    yield* fileTroubles(file, path, manifestPath);
+    checkFile(file, path, manifestPath, report);
     const place = posix.normalize(file.path);
     const above = foldersAbove(place);
     const blocked = above.find((folder) => taken.has(folder));
-    if (taken.has(place)) yield finding([...path, 'path'], `${quote(file.path)} is written twice`);
+    if (taken.has(place)) report([...path, 'path'], `${quote(file.path)} is written twice`);
     else if (blocked !== undefined)
-      yield finding([...path, 'path'], `${quote(file.path)} lies below ${quote(blocked)}, which is a file`);
-    else if (folders.has(place))
-      yield finding([...path, 'path'], `${quote(file.path)} is the folder of another file already`);
+      report([...path, 'path'], `${quote(file.path)} lies below ${quote(blocked)}, which is a file`);
+    else if (folders.has(place)) report([...path, 'path'], `${quote(file.path)} is the folder of another file already`);
     taken.add(place);
     for (const folder of above) folders.add(folder);
   }
@@ -41,22 +41,25 @@ function foldersAbove(path: string): readonly string[] {
   return parts.slice(1).map((_part, index) => parts.slice(0, index + 1).join('/'));
 }
 
-function* fileTroubles(file: JobFile, path: FieldPath, manifestPath: string): Iterable<Finding> {
+const RESERVED = /^\/(proc|sys|dev|runledger)(\/|$)/;
+
+function checkFile(file: JobFile, path: FieldPath, manifestPath: string, report: Report): void {
   const place = posix.normalize(file.path);
-  if (place === '.') yield finding([...path, 'path'], `${quote(file.path)} is not the path of a file`);
-  if (file.path.split('/').length > DEEPEST_PATH)
-    yield finding([...path, 'path'], `${quote(file.path)} has too many folders`);
-  if (/^\/(proc|sys|dev|runledger)(\/|$)/.test(place)) {
+  if (place === '.') report([...path, 'path'], `${quote(file.path)} is not the path of a file`);
+  if (file.path.split('/').length > DEEPEST_PATH) report([...path, 'path'], `${quote(file.path)} has too many folders`);
+  if (RESERVED.test(place)) {
     const hint = place.startsWith('/runledger/files/') ? `; write ${place.slice('/runledger/files/'.length)}` : '';
-    yield finding([...path, 'path'], `${quote(file.path)} lies in a folder that is not the job's${hint}`);
+    report([...path, 'path'], `${quote(file.path)} lies in a folder that is not the job's${hint}`);
   }
   if (file.from !== undefined && resolveFrom(manifestPath, file.from) === undefined)
-    yield finding([...path, 'from'], `${quote(file.from)} leaves the repository`);
+    report([...path, 'from'], `${quote(file.from)} leaves the repository`);
 }
 
-export const contentRule: Rule = function* ({ spec }) {
-  const bytes = contentBytes(spec);
-  if (bytes > CONTENT_LIMIT) yield finding(['spec'], contentTrouble(bytes), 'key');
+export const contentRule: Rule = ({ job, text }, report) => {
+  // A character has three bytes at most, and none is shorter in JSON.
+  if (text.length * 3 <= CONTENT_LIMIT) return;
+  const bytes = contentBytes(job.spec);
+  if (bytes > CONTENT_LIMIT) report(['spec'], contentTrouble(bytes), 'key');
 };
 
 /** Bytes of the scripts and the files that are written into a spec; without those that `from` draws in. */

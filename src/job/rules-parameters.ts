@@ -1,24 +1,24 @@
 import type { Job } from '../schemas/index.ts';
 import { matchesPattern, PATTERN_LIMITS, patternTrouble } from './pattern.ts';
-import { finding, type Rule } from './rule.ts';
+import type { Rule } from './rule.ts';
 import { didYouMean, listOf, quote } from './words.ts';
 
 type Parameter = NonNullable<Job['spec']['parameters']>[string];
 
 /** Patterns can be used, and a run that nobody gives values has values that are allowed. */
-export const parametersRule: Rule = function* ({ spec }) {
-  for (const [name, parameter] of Object.entries(spec.parameters ?? {})) {
+export const parametersRule: Rule = ({ job: { spec } }, report) => {
+  if (!spec.parameters) return;
+  for (const [name, parameter] of Object.entries(spec.parameters)) {
     const path = ['spec', 'parameters', name];
     const trouble = parameter.pattern === undefined ? undefined : patternTrouble(parameter.pattern);
     if (trouble !== undefined) {
-      yield finding([...path, 'pattern'], `${quote(parameter.pattern)} ${trouble}`);
+      report([...path, 'pattern'], `${quote(parameter.pattern)} ${trouble}`);
       continue;
     }
     const refusal = valueTrouble(parameter, parameter.default ?? '');
     if (refusal === undefined) continue;
-    if (parameter.default !== undefined) yield finding([...path, 'default'], `${quote(parameter.default)} ${refusal}`);
-    else if (startsByItself(spec))
-      yield finding(path, 'has no default, and a run that starts by itself needs one', 'key');
+    if (parameter.default !== undefined) report([...path, 'default'], `${quote(parameter.default)} ${refusal}`);
+    else if (startsByItself(spec)) report(path, 'has no default, and a run that starts by itself needs one', 'key');
   }
 };
 

@@ -1,8 +1,7 @@
 import { cronTrouble, isTimeZone, timeZones } from './cron.ts';
-import type { Finding } from './explain.ts';
 import type { FieldPath } from './positions.ts';
-import { finding, type Rule } from './rule.ts';
-import { positive } from './rules-limits.ts';
+import type { Report, Rule } from './rule.ts';
+import { checkPositive } from './rules-limits.ts';
 import { didYouMean, quote } from './words.ts';
 
 interface Schedule {
@@ -11,30 +10,32 @@ interface Schedule {
   readonly deadline?: string;
 }
 
-export const schedulesRule: Rule = function* ({ spec: { on } }) {
-  const schedule: Schedule | readonly Schedule[] | undefined = on?.schedule;
+export const schedulesRule: Rule = ({ job }, report) => {
+  const schedule: Schedule | readonly Schedule[] | undefined = job.spec.on?.schedule;
   if (schedule === undefined) return;
   const path = ['spec', 'on', 'schedule'];
-  if ('cron' in schedule) yield* scheduleTroubles(schedule, path);
-  else for (const [index, entry] of schedule.entries()) yield* scheduleTroubles(entry, [...path, index]);
+  if ('cron' in schedule) checkSchedule(schedule, path, report);
+  else for (const [index, entry] of schedule.entries()) checkSchedule(entry, [...path, index], report);
 };
 
-function* scheduleTroubles({ cron, timeZone, deadline }: Schedule, path: FieldPath): Iterable<Finding> {
+function checkSchedule({ cron, timeZone, deadline }: Schedule, path: FieldPath, report: Report): void {
   const trouble = cronTrouble(cron);
-  if (trouble !== undefined) yield finding([...path, 'cron'], trouble);
+  if (trouble !== undefined) report([...path, 'cron'], trouble);
   if (timeZone !== undefined && !isTimeZone(timeZone))
-    yield finding([...path, 'timeZone'], `${quote(timeZone)} is not a time zone${didYouMean(timeZone, timeZones())}`);
-  yield* positive([...path, 'deadline'], deadline);
+    report([...path, 'timeZone'], `${quote(timeZone)} is not a time zone${didYouMean(timeZone, timeZones())}`);
+  checkPositive(report, deadline, () => [...path, 'deadline']);
 }
 
 /** What one manifest alone tells; unknown names and cycles take all of them (needs.ts). */
-export const needsRule: Rule = function* ({ metadata, spec: { needs = [] } }) {
+export const needsRule: Rule = ({ job: { metadata, spec } }, report) => {
+  const { needs } = spec;
+  if (!needs) return;
   const seen = new Set<string>();
   for (const [index, need] of needs.entries()) {
     const [name, path] =
       typeof need === 'string' ? [need, ['spec', 'needs', index]] : [need.job, ['spec', 'needs', index, 'job']];
-    if (name === metadata.name) yield finding(path, "a job can't need itself");
-    else if (seen.has(name)) yield finding(path, `${quote(name)} is in the list twice`);
+    if (name === metadata.name) report(path, "a job can't need itself");
+    else if (seen.has(name)) report(path, `${quote(name)} is in the list twice`);
     seen.add(name);
   }
 };

@@ -1,33 +1,28 @@
-import type { Finding } from './explain.ts';
 import type { FieldPath } from './positions.ts';
-import { finding, type Rule } from './rule.ts';
+import type { Report, Rule } from './rule.ts';
 import { NOT_SUPPORTED, TEMPLATES_SUPPORTED } from './support.ts';
 import { quote } from './words.ts';
 
 /** What holds for every string of a Job, wherever it stands: what a process can't be given, and `${{ }}`. */
-export const stringsRule: Rule = function* (job) {
-  // Nearly no manifest has any of it, and looking without keeping track of the place is much quicker.
-  if (isSuspect(job)) yield* visit(job, []);
+export const stringsRule: Rule = ({ job, text }, report) => {
+  // Nearly no manifest has any of it, and looking at the text is much quicker.
+  if (isSuspect(text)) visit(job, [], report);
 };
 
-function isSuspect(value: unknown): boolean {
-  if (typeof value === 'string') return value.includes('${{') || value.includes('\0') || !value.isWellFormed();
-  if (Array.isArray(value)) return value.some(isSuspect);
-  if (typeof value !== 'object' || value === null) return false;
-  for (const key of Object.keys(value))
-    if (key === '__proto__' || isSuspect((value as Readonly<Record<string, unknown>>)[key])) return true;
-  return false;
+/** JSON writes a NUL as `\u0000` and half of a surrogate pair as `\ud800`: what has neither in its text holds neither. */
+function isSuspect(text: string): boolean {
+  return text.includes('${{') || text.includes('\\u') || text.includes('"__proto__"');
 }
 
-function* visit(value: unknown, path: FieldPath): Iterable<Finding> {
+function visit(value: unknown, path: FieldPath, report: Report): void {
   if (typeof value === 'string') {
     const message = stringTrouble(value, path);
-    if (message !== undefined) yield finding(path, message);
+    if (message !== undefined) report(path, message);
   } else if (typeof value === 'object' && value !== null) {
     for (const [key, child] of Object.entries(value)) {
       const below = [...path, Array.isArray(value) ? Number(key) : key];
-      if (key === '__proto__') yield finding(below, 'this name is not allowed', 'key');
-      else if (typeof child === 'string' || typeof child === 'object') yield* visit(child, below);
+      if (key === '__proto__') report(below, 'this name is not allowed', 'key');
+      else if (typeof child === 'string' || typeof child === 'object') visit(child, below, report);
     }
   }
 }

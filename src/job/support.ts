@@ -3,7 +3,7 @@ import type { FieldPath } from './positions.ts';
 
 /** A field whose machinery this version does not have. `*` stands for every entry of a list or mapping. */
 interface Unsupported {
-  readonly path: readonly string[];
+  readonly path: readonly ['spec', string, ...string[]];
   /** Which values of it need the machinery. */
   readonly refuses: (value: unknown) => boolean;
 }
@@ -56,10 +56,20 @@ export const NOT_SUPPORTED = 'is not supported by this version yet';
 
 /** The fields of a document of kind Job, well-formed or not, that this version can't honour. */
 export function unsupportedFields(job: unknown): readonly Finding[] {
-  return UNSUPPORTED.flatMap(({ path, refuses }) => fieldsAt(job, path, []).filter(({ value }) => refuses(value))).map(
-    ({ path, value }) => ({ path, place: 'key', message: shown(value) }),
-  );
+  const spec = isObject(job) ? job['spec'] : undefined;
+  if (!isObject(spec)) return [];
+  const findings: Finding[] = [];
+  for (const { path, refuses } of UNSUPPORTED) {
+    // All of them are fields of the spec, and nearly no job has any.
+    if (!Object.hasOwn(spec, path[1])) continue;
+    for (const { path: field, value } of fieldsAt(job, path, []))
+      if (refuses(value)) findings.push({ path: field, place: 'key', message: shown(value) });
+  }
+  return findings;
 }
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
 
 function shown(value: unknown): string {
   const scalar = typeof value === 'string' || typeof value === 'number';

@@ -10,18 +10,25 @@ export type Validated<Manifest> =
   | { readonly manifest: Manifest; readonly findings?: never }
   | { readonly manifest?: never; readonly findings: readonly Finding[] };
 
+/** A Job that may be executed, as JSON, or everything that is wrong with the document. */
+export type ValidatedJob =
+  | { readonly json: string; readonly findings?: never }
+  | { readonly json?: never; readonly findings: readonly Finding[] };
+
 /**
  * Judges a document of kind Job: by its schema, by the rules that a schema can't express, and by what this version
  * supports. All findings at once: a field that its schema refuses does not hide what the rules say about the others.
  */
-export function validateJob(document: unknown, manifestPath: string): Validated<Job> {
+export function validateJob(document: unknown, manifestPath: string): ValidatedJob {
   const findings = schemaFindings('job', document);
   const sound = findings.length === 0 ? (document as Job) : withoutFields(document, findings);
-  const refused = new Set(findings.map(({ path }) => formatPath(path)));
+  const text = sound ? JSON.stringify(sound) : '';
+  const broken = sound ? ruleFindings({ job: sound, text, manifestPath }) : [];
+  const unsupported = unsupportedFields(document);
+  if (findings.length + unsupported.length + broken.length === 0) return { json: text };
   // A value that is no value of the field at all is not one that this version can't do yet.
-  const unsupported = unsupportedFields(document).filter(({ path }) => !refused.has(formatPath(path)));
-  const all = [...findings, ...unsupported, ...(sound ? ruleFindings(sound, manifestPath) : [])];
-  return all.length > 0 ? { findings: all } : { manifest: document as Job };
+  const refused = new Set(findings.map(({ path }) => formatPath(path)));
+  return { findings: [...findings, ...unsupported.filter(({ path }) => !refused.has(formatPath(path))), ...broken] };
 }
 
 /** Judges a document of kind RunnerSet by its schema. */

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createHash, randomBytes } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CodedError } from '../../src/errors.ts';
 import { fetchInto, type FetchRequest } from '../../src/git/fetch.ts';
@@ -233,6 +233,17 @@ test('limits hold, and a caller can stop it, while the pack arrives', async () =
   };
   assert.is((await failure(fetch(generation, repository, { signal: stop.signal, http: stopping }))).code, 'Cancelled');
   assert.equal(await packFiles(generation), []);
+});
+
+test('what a process that was killed in the middle of a fetch left is removed by the next', async () => {
+  const repository = await newRepository();
+  await repository.commit({ 'a.txt': '1' });
+  const generation = await newGeneration(repository);
+  await fetch(generation, repository);
+  const names = await packFiles(generation);
+  await writeFile(path.join(generation.gitDir, 'objects/pack/tmp_pack_0123'), 'half');
+  const again = await openGeneration(path.dirname(generation.gitDir), 1, repository.url);
+  assert.equal(await packFiles(again), names);
 });
 
 test('an answer may arrive in parts of any length', async () => {

@@ -95,7 +95,7 @@ test('text helpers', () => {
   assert.is(oneLine('🙂🙂🙂🙂', 3), '🙂🙂…');
   const cases: readonly (readonly [number, string])[] = [
     [0, '0s'],
-    [440, '0.4s'],
+    [440, '440ms'],
     [9960, '10s'],
     [59_600, '1m'],
     [192_000, '3m12s'],

@@ -60,7 +60,11 @@ function* batches(keys: readonly RunKey[]): Iterable<{ readonly batch: readonly 
 }
 
 /** Takes our finalizer off a pod; one that is gone already, or has none, is fine. */
-export async function removeFinalizer(scope: Scope, pod: Pod, signal: AbortSignal): Promise<void> {
+export async function removeFinalizer(
+  scope: Pick<Scope, 'cluster' | 'namespace'>,
+  pod: Pod,
+  signal: AbortSignal,
+): Promise<void> {
   const finalizers = pod.metadata?.finalizers ?? [];
   const index = finalizers.indexOf(OUTCOME_FINALIZER);
   if (index < 0) return;

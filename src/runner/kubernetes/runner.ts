@@ -60,7 +60,9 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
   const { scope, events } = options;
   const closing = new AbortController();
   const signal = AbortSignal.any([options.signal, closing.signal]);
-  const inventory = await openInventory(scope, (key) => onChange(key), signal);
+  // What is there already is looked at below, once everything that looks is in place.
+  let changed = (_key: RunKey): void => undefined;
+  const inventory = await openInventory(scope, (key) => changed(key), signal);
   const secretValues = createSecretReader(scope);
   const outputs = new Map<string, PodOutput>();
   const ended = new Map<string, Ended>();
@@ -143,11 +145,12 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     }
   };
 
-  const onChange = (key: RunKey): void => {
+  changed = (key) => {
     const run = inventory.find(key);
     if (run) look(run);
     events.changed(key);
   };
+  for (const run of inventory.runs()) look(run);
   /** Claims have kept their numbers long enough: every process that might still start these runs has read the ledger since. */
   const sweep = async (): Promise<void> => {
     const old = [...releasedAt].filter(([, at]) => scope.clock.now() - at > KEEP_CLAIM_MS).map(([name]) => name);

@@ -1,0 +1,233 @@
+/** A repository of jobs and a reconciler that runs them in a namespace of a real cluster. */
+import { KubeConfig } from '@kubernetes/client-node';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { dump } from 'js-yaml';
+import { openTarget, type Repository } from '../../../src/cli/compose.ts';
+import { composeReconciler } from '../../../src/cli/workshop.ts';
+import type { Reconciler, SettleReport } from '../../../src/reconciler/reconciler.ts';
+import { LABELS } from '../../../src/render/labels.ts';
+import type { Cluster } from '../../../src/runner/kubernetes/client.ts';
+import { systemClock } from '../../../src/runner/kubernetes/clock.ts';
+import { listObjects } from '../../../src/runner/kubernetes/objects.ts';
+import { createKubernetesRunner } from '../../../src/runner/kubernetes/runner.ts';
+import { unopposed } from '../../../src/runner/kubernetes/scope.ts';
+import { configMaps, type Pod, pods } from '../../../src/runner/kubernetes/wire.ts';
+import type { Runner } from '../../../src/runner/port.ts';
+import type { Job, Outcome, Policy } from '../../../src/schemas/index.ts';
+import { connect, eventually, type TestCluster } from '../../support/cluster.ts';
+import { commitFiles, initRepository, temporaryDirectory } from '../../support/git.ts';
+
+export const IMAGE = 'busybox:1.36';
+/** Ends with 0 when it is told to end, as polite programs do. */
+export const TRAPS_TERM = "trap 'exit 0' TERM\necho up\nwhile :; do sleep 0.1; done";
+
+export interface Jobs {
+  readonly folder: string;
+  /** Commits jobs by their names (null removes one); returns the commit. */
+  commit(jobs: Readonly<Record<string, Partial<Job['spec']> | null>>): Promise<string>;
+  remove(): Promise<void>;
+}
+
+/** A repository with a manifest a job. */
+export async function createJobs(name: string): Promise<Jobs> {
+  const { path, remove } = await temporaryDirectory();
+  const folder = await initRepository(join(path, name));
+  return {
+    folder,
+    commit: (jobs) =>
+      commitFiles(
+        folder,
+        Object.fromEntries(
+          Object.entries(jobs).map(([job, spec]) => [`${job}.yaml`, spec && dump(manifest(job, spec))]),
+        ),
+      ),
+    remove,
+  };
+}
+
+const manifest = (name: string, spec: Partial<Job['spec']>) => ({
+  apiVersion: 'runledger.dev/v1',
+  kind: 'Job',
+  metadata: { name },
+  spec: { image: IMAGE, timeouts: { grace: '5s' }, ...spec },
+});
+
+export interface ControllerOptions {
+  /** The repository, as the command line takes it: a folder or a URL. */
+  readonly target: string;
+  readonly namespace: string;
+  /** Names the objects in the cluster. */
+  readonly source: string;
+  /** Absent: that of the tests. */
+  readonly cluster?: Cluster;
+  readonly policy?: Policy;
+  readonly nodeLostAfterMs?: number;
+  readonly holdPodsForMs?: number;
+}
+
+/** What reconciles, as a process of its own would. */
+export interface Controller {
+  readonly repository: Repository;
+  readonly reconciler: Reconciler;
+  readonly troubles: readonly string[];
+  /** Everything that is due, to its end. */
+  settle(options?: { readonly goOn?: boolean }): Promise<SettleReport>;
+  /** Starts nothing more, leaves what runs to run, and lets `settle` return. */
+  stop(): void;
+  /** Forgets everything that is not in the cluster or on the ledger. */
+  close(): Promise<void>;
+}
+
+export async function openController(test: TestCluster, options: ControllerOptions): Promise<Controller> {
+  const { namespace, source, policy, cluster = test.cluster, nodeLostAfterMs = 300_000 } = options;
+  const { stdin, stdout, stderr } = process;
+  const hard = new AbortController();
+  const soft = new AbortController();
+  const io = { stdin, stdout, stderr, env: {}, cwd: '/' };
+  const repository = await openTarget(options.target, {}, io, hard.signal);
+  const troubles: string[] = [];
+  const runner: Runner = await createKubernetesRunner({
+    scope: {
+      cluster,
+      namespace,
+      installation: 'test',
+      source,
+      authority: unopposed,
+      clock: systemClock,
+      log: { debug: () => undefined, info: () => undefined, warn: (_fields, message) => void troubles.push(message) },
+    },
+    podContext: {
+      image: IMAGE,
+      imagePullSecrets: [],
+      podDefaults: {},
+      gate: { image: IMAGE, busybox: '/bin/busybox' },
+    },
+    events: { changed: (key) => reconciler.changed(key), output: () => undefined },
+    nodeLostAfterMs,
+    ...(policy === undefined ? {} : { policy }),
+    signal: hard.signal,
+  });
+  const reconciler: Reconciler = composeReconciler({
+    source: repository.source,
+    ledger: repository.ledger,
+    runner,
+    by: { runner: 'kubernetes', version: 'test', host: 'test' },
+    mostLive: 100,
+    recordForMs: 60_000,
+    holdPodsForMs: options.holdPodsForMs ?? 600_000,
+    inTurn: (work) => work(),
+    emit: (event) => void (event.kind === 'trouble' && troubles.push(event.message)),
+  });
+  return {
+    repository,
+    reconciler,
+    troubles,
+    settle: (more = {}) => reconciler.settle({ triggers: true, requests: [], ...more }, soft.signal, hard.signal),
+    stop: () => soft.abort(),
+    async close() {
+      await runner.close('CancelRequested');
+      hard.abort();
+      await repository.close();
+    },
+  };
+}
+
+/** The outcomes that the ledger has of the first runs of jobs. */
+export async function outcomesOf(
+  { repository }: Controller,
+  jobs: readonly string[],
+): Promise<Readonly<Record<string, Outcome | undefined>>> {
+  const view = await repository.ledger.read(new AbortController().signal);
+  return Object.fromEntries(await Promise.all(jobs.map(async (job) => [job, await view.outcome(job, 1)] as const)));
+}
+
+/** A connection as somebody with a token. */
+export async function connectAs({ kubeconfig }: TestCluster, folder: string, token: string): Promise<Cluster> {
+  const config = new KubeConfig();
+  config.loadFromFile(kubeconfig);
+  config.users = [{ name: config.getCurrentUser()?.name ?? '', token }];
+  const file = join(folder, 'kubeconfig');
+  await writeFile(file, config.exportConfig());
+  return connect({ kubeconfig: file });
+}
+
+/** The pod of a job; undefined while there is none. */
+export async function podOf(
+  { cluster, signal }: TestCluster,
+  namespace: string,
+  job: string,
+): Promise<Pod | undefined> {
+  const labelSelector = `${LABELS.job}=${job}`;
+  const { items } = await listObjects(cluster, pods, { namespace, labelSelector }, { signal });
+  return items[0];
+}
+
+/** Waits for the pod of a job to be as `look` wants it. */
+export const podWhen = (
+  test: TestCluster,
+  namespace: string,
+  job: string,
+  what: string,
+  look: (pod: Pod) => boolean,
+): Promise<Pod> =>
+  eventually(
+    `the pod of ${job} ${what}`,
+    async () => {
+      const pod = await podOf(test, namespace, job);
+      return pod && look(pod) ? pod : undefined;
+    },
+    90_000,
+  );
+
+/** Whether a pod's first container has said something: then its traps are set. */
+export async function isUp({ cluster, signal }: TestCluster, { metadata, spec }: Pod): Promise<boolean> {
+  const path = `/api/v1/namespaces/${metadata?.namespace}/pods/${metadata?.name}/log`;
+  const query = { container: spec?.containers[0]?.name };
+  try {
+    const call = { method: 'GET', path, query, doing: 'reading a log', repeat: 'safe', signal } as const;
+    const stream = await cluster.stream(call);
+    let text = '';
+    for await (const chunk of stream) text += String(chunk);
+    return text.includes('up');
+  } catch {
+    return false;
+  }
+}
+
+/** Waits until the program of a job is at work and the cluster knows that it runs; returns its pod. */
+export async function podAtWork(test: TestCluster, namespace: string, job: string): Promise<Pod> {
+  return eventually(
+    `${job} is at work`,
+    async () => {
+      const pod = await podOf(test, namespace, job);
+      return pod?.status?.phase === 'Running' && (await isUp(test, pod)) ? pod : undefined;
+    },
+    90_000,
+  );
+}
+
+/** Asks the eviction API to remove a pod; throws CodedError where a budget forbids it. */
+export async function evict({ cluster, signal }: TestCluster, { metadata }: Pod): Promise<void> {
+  const { namespace, name } = metadata ?? {};
+  await cluster.request({
+    method: 'POST',
+    path: `/api/v1/namespaces/${namespace}/pods/${name}/eviction`,
+    body: { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { namespace, name } },
+    doing: `evicting Pod "${name}"`,
+    repeat: 'unsafe',
+    attempts: 1,
+    signal,
+  });
+}
+
+/** What is left in a namespace of runs: kinds and names. */
+export async function leftIn({ cluster, signal }: TestCluster, namespace: string): Promise<readonly string[]> {
+  const maps = await listObjects(cluster, configMaps, { namespace, labelSelector: LABELS.component }, { signal });
+  const left = await listObjects(cluster, pods, { namespace }, { signal });
+  const componentOf = (labels: Readonly<Record<string, string>> = {}): string => labels[LABELS.component] ?? '';
+  return [
+    ...maps.items.map(({ metadata }) => `${componentOf(metadata?.labels)} ${metadata?.labels?.[LABELS.job]}`),
+    ...left.items.map(({ metadata }) => `pod ${metadata?.name}`),
+  ];
+}
