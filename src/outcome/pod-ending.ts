@@ -12,13 +12,13 @@ interface Case {
   readonly pod: PodObject;
   readonly steps: StepsReading;
   readonly context: PodContext;
-  /** The step that was running, or should have been; null where none had started. */
+  /** The step that was running when it came to an end, or should have been; null where none had started. */
   readonly step: string | null;
 }
 
 /** How a pod ended, or what it amounts to if it is ended now: the order of evidence of design.md §3.9. */
 export function endingOf(pod: PodObject, steps: StepsReading, context: PodContext): AttemptEnding {
-  const current = steps.failed ?? steps.all.find(({ end }) => end === undefined);
+  const current = steps.failed ?? steps.all.find(({ end }) => end === undefined) ?? steps.all.at(-1);
   const it: Case = { pod, steps, context, step: steps.started === null ? null : (current?.name ?? null) };
   return (
     askedEnding(it) ??
