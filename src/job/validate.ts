@@ -1,9 +1,9 @@
-import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
-import { type Job, type RunnerSet, type SchemaName, schemas } from '../schemas/index.ts';
+import type { Job, RunnerSet, SchemaName } from '../schemas/index.ts';
 import { explain, type Finding } from './explain.ts';
 import { type FieldPath, formatPath } from './positions.ts';
 import { ruleFindings } from './rules.ts';
 import { unsupportedFields } from './support.ts';
+import { verdictOf } from './verdict.ts';
 
 /** A document that may be executed, or everything that is wrong with it. */
 export type Validated<Manifest> =
@@ -41,6 +41,7 @@ export function validateRunnerSet(document: unknown): Validated<RunnerSet> {
 export function schemaFindings(name: SchemaName, value: unknown): readonly Finding[] {
   const validate = verdictOf(name);
   if (validate(value)) return [];
+  // Ajv takes a time that grows with the square of the number of errors to collect them; explain finds all of them.
   const findings = explain(name, value);
   if (findings.length > 0) return findings;
   // A keyword that explain does not know: Ajv's own words are better than none.
@@ -49,23 +50,6 @@ export function schemaFindings(name: SchemaName, value: unknown): readonly Findi
     place: 'value',
     message: message ?? 'is not valid',
   }));
-}
-
-let ajv: Ajv2020 | undefined;
-
-/**
- * The validator of a schema, compiled when it is first asked for. It stops at the first error, since `explain` finds all of
- * them, and since collecting them takes Ajv a time that grows with the square of their number.
- */
-function verdictOf(name: SchemaName): ValidateFunction {
-  if (!ajv) {
-    ajv = new Ajv2020({ strict: true, strictRequired: false, allowUnionTypes: true, validateSchema: false });
-    ajv.addVocabulary(['x-error']);
-    for (const schema of Object.values(schemas)) ajv.addSchema(schema);
-  }
-  const validate = ajv.getSchema(String(schemas[name]['$id']));
-  if (!validate) throw new TypeError(`there is no schema ${name}`);
-  return validate;
 }
 
 /** A part of a JSON pointer: https://www.rfc-editor.org/rfc/rfc6901#section-3 */

@@ -1,5 +1,6 @@
 import { dump, load } from 'js-yaml';
 import { terminalError, messageOf, type CodedError } from '../errors.ts';
+import { verdictOf } from '../job/verdict.ts';
 import { validators, type InvalidManifests, type JobStatus, type Outcome, type SchemaName } from '../schemas/index.ts';
 import { FORMAT_PATH } from './layout.ts';
 import { invalidShape, outcomeShape, ordered, statusShape, type Shape } from './order.ts';
@@ -101,18 +102,39 @@ export function decodeIndex(bytes: Uint8Array): FoundIndex {
   for (const entry of parseIndex(bytes)) {
     if (typeof entry?.folder === 'string') entries.set(entry.folder, entry);
   }
-  const valid = validators.jobstatus;
+  const isValid = verdictOf('jobstatus');
+  const texts = new Map<string, string>();
   return {
     statusOf(job, folder) {
       const status = entries.get(folder)?.status;
-      return valid(status) && status.job === job ? status : undefined;
+      if (status?.job !== job || !isValid(status)) return undefined;
+      shareTexts(status, texts);
+      return status;
     },
   };
 }
 
+/** Shorter strings are shared by the JSON parser itself. */
+const SHARED_LENGTH = 11;
+
+/** Keeps equal strings once: revisions, times and messages are the same in very many statuses of a ledger in memory. */
+function shareTexts(value: object, texts: Map<string, string>): void {
+  const fields = value as Record<string, unknown>;
+  for (const key of Object.keys(fields)) {
+    const field = fields[key];
+    if (typeof field === 'object' && field !== null) shareTexts(field, texts);
+    else if (typeof field === 'string' && field.length >= SHARED_LENGTH) {
+      const shared = texts.get(field);
+      if (shared === undefined) texts.set(field, field);
+      else fields[key] = shared;
+    }
+  }
+}
+
 function parseIndex(bytes: Uint8Array): readonly (Partial<IndexEntry> | null)[] {
   try {
-    const parsed = JSON.parse(Buffer.from(bytes).toString('utf8')) as { version?: unknown; jobs?: unknown } | null;
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+    const parsed = JSON.parse(text) as { version?: unknown; jobs?: unknown } | null;
     return parsed?.version === FORMAT_VERSION && Array.isArray(parsed.jobs) ? parsed.jobs : [];
   } catch {
     return [];

@@ -20,6 +20,8 @@ export interface Executor {
     mostLive: number,
     signal: AbortSignal,
   ): Promise<readonly string[]>;
+  /** Whether the run's outcome is being recorded here, or was and is about to be let go of. */
+  handles(key: RunKey): boolean;
   /** Writes facts that no run brings. */
   note(change: LedgerChange): void;
   /** Whether something that was begun here is still to be recorded; once `stopping`, only what this process has to see through. */
@@ -154,6 +156,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
         fail(asCoded(error, (message) => terminalError('NotRecorded', `statuses: ${message}`))),
       );
     },
+    handles: (key) => recording.has(nameOf(key)),
     busy: (stopping) => (stopping && parts.runner.outlives ? recording : open).size > 0,
     async flush(signal) {
       await notes;

@@ -118,12 +118,13 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       }
       seen = current;
       firstPlan ??= actions;
-      if (current.recorded.length > 0) await parts.runner.release(current.recorded, signal);
+      const left = current.recorded.filter((key) => !executor.handles(key));
+      if (left.length > 0) await parts.runner.release(left, signal);
       if (isWhole) parts.emit({ kind: 'planned', revision: current.snapshot.revision, actions });
       executor.note(statusFacts(parts, current, actions, options));
       for (const action of actions) waiting.delete(action.job);
-      const left = stop.aborted ? actions.filter(({ action }) => action === 'record') : actions;
-      for (const job of await executor.execute(left, current, options, parts.mostLive, signal)) waiting.add(job);
+      const wanted = stop.aborted ? actions.filter(({ action }) => action === 'record') : actions;
+      for (const job of await executor.execute(wanted, current, options, parts.mostLive, signal)) waiting.add(job);
       const others = current.live.filter((run) => !run.mine && (options.jobs?.has(run.record.job) ?? true));
       for (const run of others) waiting.add(run.record.job);
       return executor.busy(stop.aborted) || (!stop.aborted && waiting.size > 0);

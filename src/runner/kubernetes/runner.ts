@@ -22,6 +22,7 @@ import { parkedOn, parkOutcome } from './park.ts';
 import { deleteClaims, releaseRuns } from './release.ts';
 import { runName, type Scope } from './scope.ts';
 import { createSecretReader } from './secret-values.ts';
+import { startCause } from './start-cause.ts';
 import { startRun, type ReleasePoint, type StartParts, type StartPoint } from './start.ts';
 import { toWire, type Pod, podDisruptionBudgets, pods } from './wire.ts';
 
@@ -96,7 +97,10 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     if (verdict.phase !== 'starting') outputOf(record).follow(pod);
     if (verdict.phase === 'ended') void finish(record, pod, verdict);
     else if (verdict.end)
-      void askEnd(record, pod, verdict.end.reason, endMessage(verdict.end.ending), verdict.end.ending);
+      void askEnd(record, pod, verdict.end.reason, endMessage(verdict.end.ending), {
+        ending: verdict.end.ending,
+        started: verdict.phase === 'running' ? verdict.started : null,
+      });
   };
 
   const finish = async (record: RunRecord, pod: Pod, verdict: PodVerdict & { phase: 'ended' }): Promise<void> => {
@@ -116,7 +120,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     pod: Pod,
     reason: Reason,
     message: string | undefined,
-    lost?: AttemptEnding,
+    lost?: { readonly ending: AttemptEnding; readonly started: string | null },
   ): Promise<void> => {
     const name = runName(record);
     // A pod of a lost node is being deleted already, which is how it was found out.
@@ -124,19 +128,20 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     if (asking.has(name) || isGoing || !scope.authority.isValid()) return;
     asking.add(name);
     const ref = { name: pod.metadata?.name ?? '', namespace: scope.namespace };
-    const asked: AskedEnd = {
-      reason,
-      at: new Date(scope.clock.now()).toISOString(),
-      ...(message === undefined ? {} : { message }),
-    };
     try {
+      const cause = { reason, message };
+      const told = reason === 'StartTimeout' ? await startCause(scope, pod, cause, signal) : cause;
+      const asked: AskedEnd = {
+        reason: told.reason,
+        at: new Date(scope.clock.now()).toISOString(),
+        ...(told.message === undefined ? {} : { message: told.message }),
+      };
       const annotations = { [END_ANNOTATION]: JSON.stringify(asked) };
       await mergePatch(scope.cluster, pods, ref, { metadata: { annotations } }, { signal, repeatable: true });
       await deleteObject(scope.cluster, pods, ref, { signal });
       // The kubelet of a lost node will not say how it went on.
       if (reason === 'NodeLost' && lost) {
-        const finished = asked.at;
-        await finish(record, pod, { phase: 'ended', started: null, finished, ending: lost });
+        await finish(record, pod, { phase: 'ended', finished: asked.at, ...lost });
       }
     } catch (error) {
       scope.log.warn({ pod: ref.name, error: messageOf(error) }, 'a pod could not be ended; it is tried again');

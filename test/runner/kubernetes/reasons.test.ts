@@ -163,6 +163,25 @@ const ALONE: Readonly<Record<string, readonly [Spec, Expected]>> = {
     { run: 'true', env: { TOKEN: { secret: { name: 'nowhere', key: 'token' } } } },
     { result: 'error', reason: 'SecretMissing', message: /secret "nowhere" not found/ },
   ],
+  'no-secret-file': [
+    {
+      run: 'true',
+      files: [{ path: 'id', secret: { name: 'nowhere', key: 'id' } }],
+      timeouts: { start: '6s', grace: '5s' },
+    },
+    { result: 'error', reason: 'SecretMissing', message: /secret "nowhere" not found/ },
+  ],
+  'no-volume': [
+    {
+      run: 'true',
+      pod: {
+        volumes: [{ name: 'data', configMap: { name: 'nowhere' } }],
+        containers: [{ name: 'run', volumeMounts: [{ name: 'data', mountPath: '/data' }] }],
+      },
+      timeouts: { start: '6s', grace: '5s' },
+    },
+    { result: 'error', reason: 'StartTimeout', message: /within 6s: FailedMount: .*"nowhere" not found/ },
+  ],
   'no-pod': [
     { run: 'true', pod: { containers: [{ name: 'run', ports: [{ containerPort: 99_999 }] }] } },
     { result: 'error', reason: 'InvalidPod', message: /containerPort/ },
@@ -356,6 +375,7 @@ function addTests(it: TestCluster): void {
         exitCode: null,
         message: /may still be running/,
       });
+      assert.type(lost?.times.started, 'string');
     } finally {
       kill(pid, 'SIGCONT');
       await controller.close();

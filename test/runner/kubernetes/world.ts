@@ -38,20 +38,20 @@ export async function createJobs(name: string): Promise<Jobs> {
     commit: (jobs) =>
       commitFiles(
         folder,
-        Object.fromEntries(
-          Object.entries(jobs).map(([job, spec]) => [`${job}.yaml`, spec && dump(manifest(job, spec))]),
-        ),
+        Object.fromEntries(Object.entries(jobs).map(([job, spec]) => [`${job}.yaml`, spec && manifestOf(job, spec)])),
       ),
     remove,
   };
 }
 
-const manifest = (name: string, spec: Partial<Job['spec']>) => ({
-  apiVersion: 'runledger.dev/v1',
-  kind: 'Job',
-  metadata: { name },
-  spec: { image: IMAGE, timeouts: { grace: '5s' }, ...spec },
-});
+/** A manifest as YAML. */
+export const manifestOf = (name: string, spec: Partial<Job['spec']>): string =>
+  dump({
+    apiVersion: 'runledger.dev/v1',
+    kind: 'Job',
+    metadata: { name },
+    spec: { image: IMAGE, timeouts: { grace: '5s' }, ...spec },
+  });
 
 export interface ControllerOptions {
   /** The repository, as the command line takes it: a folder or a URL. */
@@ -123,7 +123,11 @@ export async function openController(test: TestCluster, options: ControllerOptio
     repository,
     reconciler,
     troubles,
-    settle: (more = {}) => reconciler.settle({ triggers: true, requests: [], ...more }, soft.signal, hard.signal),
+    settle(more = {}) {
+      const settled = reconciler.settle({ triggers: true, requests: [], ...more }, soft.signal, hard.signal);
+      settled.catch(() => undefined); // a test that fails before it waits for it has its own words
+      return settled;
+    },
     stop: () => soft.abort(),
     async close() {
       await runner.close('CancelRequested');
