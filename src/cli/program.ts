@@ -55,8 +55,9 @@ const COMMANDS = {
 type CommandName = keyof typeof COMMANDS;
 const NAMES = Object.keys(COMMANDS) as readonly CommandName[];
 
-/** The command that a command line names; all of them for help, completion and what is misspelt. */
+/** The command that a command line names; all of them for help, completion and what is misspelt, none for the version. */
 function commandsFor([first]: readonly string[]): readonly CommandName[] {
+  if (first === '-V' || first === '--version') return [];
   const named = NAMES.filter((name) => name === first);
   return named.length > 0 ? named : NAMES;
 }

@@ -37,8 +37,8 @@ interface CachedFile {
   readonly source: SourceFile;
   readonly wasManifest: boolean;
   readonly parsed: ParsedFile;
-  /** What the catalog makes of its jobs that depend on nothing else, by document. */
-  readonly jobs: ReadonlyMap<number, DesiredJob>;
+  /** What the catalog makes of each document, where that is a job that depends on nothing else. */
+  readonly jobs: readonly (DesiredJob | undefined)[];
 }
 
 /** A document that goes by the name of a job. */
@@ -112,10 +112,11 @@ async function readFile(snapshot: Snapshot, file: SourceFile, wasManifest: boole
 }
 
 function cacheEntry(source: SourceFile, wasManifest: boolean, parsed: ParsedFile): CachedFile {
-  const jobs = new Map<number, DesiredJob>();
-  for (const document of parsed.documents)
-    if (document.kind === 'job' && document.digest !== null)
-      jobs.set(document.index, desiredJob(source.path, document, document.digest));
+  const jobs = parsed.documents.map((document) =>
+    document.kind === 'job' && document.digest !== null
+      ? desiredJob(source.path, document, document.digest)
+      : undefined,
+  );
   return { source, wasManifest, parsed, jobs };
 }
 
@@ -137,11 +138,11 @@ async function assemble(
       brokenFiles.set(file, parsed.broken);
       problems.push(...parsed.broken);
     }
-    for (const document of parsed.documents) {
+    for (const [index, document] of parsed.documents.entries()) {
       if (document.kind === 'problem') problems.push(...document.problems);
       else if (document.kind === 'runnerSet') runnerSets.set(document.name, document.runnerSet);
       else {
-        const claim: Claim = { file, source, document, desired: ready.get(document.index) };
+        const claim: Claim = { file, source, document, desired: ready[index] };
         const others = claims.get(document.name);
         if (others) others.push(claim);
         else claims.set(document.name, [claim]);

@@ -181,9 +181,11 @@ function nameOf({ metadata }: Mapping): string | undefined {
     : undefined;
 }
 
+const NO_NEEDS: readonly NeededJob[] = [];
+
 function neededJobs({ spec }: Mapping): readonly NeededJob[] {
   const needs = isMapping(spec) ? spec['needs'] : undefined;
-  if (!Array.isArray(needs)) return [];
+  if (!Array.isArray(needs)) return NO_NEEDS;
   return needs.flatMap((need: unknown, index): NeededJob[] => {
     if (typeof need === 'string') return [{ name: need, field: ['spec', 'needs', index] }];
     const job = isMapping(need) ? need['job'] : undefined;

@@ -125,9 +125,11 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       for (const action of actions) waiting.delete(action.job);
       const wanted = stop.aborted ? actions.filter(({ action }) => action === 'record') : actions;
       for (const job of await executor.execute(wanted, current, options, parts.mostLive, signal)) waiting.add(job);
-      const others = current.live.filter((run) => !run.mine && (options.jobs?.has(run.record.job) ?? true));
-      for (const run of others) waiting.add(run.record.job);
-      return executor.busy(stop.aborted) || (!stop.aborted && waiting.size > 0);
+      const ours = current.live.filter(({ record }) => options.jobs?.has(record.job) ?? true);
+      for (const run of ours) if (!run.mine) waiting.add(run.record.job);
+      // Runs that an earlier process started ring when they change, as those started here do.
+      const adopted = ours.some((run) => run.mine && run.phase !== 'ended');
+      return executor.busy(stop.aborted) || (!stop.aborted && (adopted || waiting.size > 0));
     };
 
     const onStop = (): void => {

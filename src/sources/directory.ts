@@ -1,4 +1,4 @@
-import { type FSWatcher, watch as watchFiles } from 'chokidar';
+import type { FSWatcher } from 'chokidar';
 import { lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
@@ -6,6 +6,7 @@ import picomatch from 'picomatch';
 import { messageOf, terminalError, usageError } from '../errors.ts';
 import { objectId } from '../git/objects.ts';
 import type { EntryMode } from '../git/port.ts';
+import { type Contents, createContents } from './contents.ts';
 import { createHeadTree, type HeadReader, type HeadTree } from './head-tree.ts';
 import type { Snapshot, Source, SourceFile } from './port.ts';
 import { listFiles, scanFolder, stampOf, type ScannedFile, workTreeRules } from './scan.ts';
@@ -25,6 +26,8 @@ const MAX_BYTES = 64 * 1024 * 1024;
 const FILES_A_TURN = 500;
 const SETTLE_MS = 50;
 
+type WatchFiles = (typeof import('chokidar'))['watch'];
+
 interface KnownFile extends SourceFile {
   readonly stamp: string;
 }
@@ -40,7 +43,7 @@ export function openDirectorySource(options: DirectoryOptions): Source {
   const { root, path } = options;
   const head = options.repository ? createHeadTree(options.repository) : null;
   let known = new Map<string, KnownFile>();
-  const contents = new Map<string, Uint8Array>(); // read for their ids, and not asked for yet
+  const contents = createContents();
   let touched: Set<string> | 'all' = 'all';
   let watching = false;
 
@@ -52,8 +55,8 @@ export function openDirectorySource(options: DirectoryOptions): Source {
       return { path: file.path, mode, id: objectId('blob', Buffer.from(file.stamp)), stamp: file.stamp };
     try {
       // The scan goes into real folders only, so that a plain file it found lies in the tree.
-      const bytes = readFileSync(file.kind === 'symlink' ? withinTree(root, file.path) : join(root, file.path));
-      contents.set(file.path, bytes);
+      const place = file.kind === 'symlink' ? withinTree(root, file.path) : join(root, file.path);
+      const bytes = contents.read(file.path, place, file.size);
       return { path: file.path, mode, id: objectId('blob', bytes), stamp: file.stamp };
     } catch (error) {
       // Said when the file is read; until then it is known by what went wrong.
@@ -94,8 +97,9 @@ export function openDirectorySource(options: DirectoryOptions): Source {
       return createSnapshot(root, manifests, contents, commit === null ? null : head, commit, signal);
     },
     async watch(changed, signal) {
+      const { watch: watchFiles } = await import('chokidar');
       watching = true;
-      const watcher = startWatching(root, path, signal);
+      const watcher = startWatching(watchFiles, root, path, signal);
       await new Promise<void>((resolve, reject) => {
         let timer: NodeJS.Timeout | undefined;
         watcher.on('error', (error) => reject(watchError(root, error)));
@@ -143,7 +147,7 @@ function withinTree(root: string, path: string): string {
 function createSnapshot(
   root: string,
   manifests: readonly KnownFile[],
-  contents: Map<string, Uint8Array>,
+  contents: Contents,
   head: HeadTree | null,
   commit: string | null,
   signal: AbortSignal,
@@ -172,8 +176,7 @@ function createSnapshot(
       return files.filter((file) => file !== undefined);
     },
     async read({ path }) {
-      const bytes = contents.get(path);
-      contents.delete(path);
+      const bytes = contents.take(path);
       if (bytes) return bytes;
       if (!stampOf(root, path)) throw terminalError('FileMissing', `${path} is gone`);
       const real = withinTree(root, path);
@@ -191,7 +194,7 @@ function differs(root: string, manifests: readonly KnownFile[], head: HeadTree):
   return [...head.manifests.keys()].some((path) => !here.has(path) && !stampOf(root, path));
 }
 
-function startWatching(root: string, path: string, signal: AbortSignal): FSWatcher {
+function startWatching(watchFiles: WatchFiles, root: string, path: string, signal: AbortSignal): FSWatcher {
   const rules = workTreeRules(root, path === '.' ? '' : path);
   signal.throwIfAborted();
   return watchFiles(join(root, path), {

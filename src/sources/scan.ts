@@ -115,5 +115,7 @@ export function stampOf(root: string, path: string): ScannedFile | undefined {
   const stat = lstatSync(join(root, path), { bigint: true, throwIfNoEntry: false });
   if (!stat || (!stat.isFile() && !stat.isSymbolicLink())) return undefined;
   const kind = stat.isSymbolicLink() ? 'symlink' : (stat.mode & 0o100n) === 0n ? 'file' : 'executable';
-  return { path, kind, size: Number(stat.size), stamp: `${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}` };
+  // Joined, and not a template, which would keep the parts of every stamp in memory.
+  const stamp = [stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(':');
+  return { path, kind, size: Number(stat.size), stamp };
 }

@@ -47,6 +47,34 @@ canonical('has one fixed form', () => {
   );
 });
 
+/** The same rules once more, without regard to speed. */
+function plainly(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(plainly).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${fields.map(([key, field]) => `${JSON.stringify(key)}:${plainly(field)}`).join(',')}}`;
+}
+
+canonical('is the JSON of the value with the keys in order, whatever they are', () => {
+  const keys = fc.oneof(fc.string({ unit: 'binary' }), fc.nat().map(String), fc.constantFrom('__proto__', '', 'a"b'));
+  const { tree } = fc.letrec((tie) => ({
+    tree: fc.oneof(
+      { maxDepth: 3 },
+      fc.oneof(fc.string({ unit: 'binary' }), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.boolean()),
+      fc.constant(null),
+      fc.array(tie('tree')),
+      fc.array(fc.tuple(keys, tie('tree'))).map((fields) => Object.fromEntries(fields)),
+    ),
+  }));
+  fc.assert(fc.property(tree, (value) => assert.is(canonicalJson(value), plainly(value))));
+});
+
+canonical('of more keys than are remembered is right as well', () => {
+  const value = Object.fromEntries(Array.from({ length: 3_000 }, (_, index) => [`key "${(index * 7919) % 3_000}"`, 1]));
+  assert.is(canonicalJson(value), plainly(value));
+  assert.is(canonicalJson(value), plainly(value));
+});
+
 canonical('takes nothing that JSON can not hold', () => {
   const refused = [
     Number.NaN,

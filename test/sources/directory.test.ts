@@ -157,4 +157,21 @@ test('while it watches it tells of changes and fetches only what changed', async
   await watching;
 });
 
+test('every file is read as it is, however large and wherever its link leads', async ({ root, write, open }) => {
+  const sizes = [0, 1, 4_095, 65_535, 65_536, 65_537, 1_200_000];
+  for (const size of sizes) write(`jobs/${size}.yaml`, '#'.repeat(size));
+  for (let index = 0; index < 40; index += 1) write(`jobs/many/${index}.yaml`, `# ${index}`.repeat(10_000));
+  symlinkSync('1.yaml', join(root, 'jobs/link.yaml'));
+  const source = await open();
+  for (const _round of ['first', 'again']) {
+    const snapshot = await source.fetch(signal);
+    const read = new Map<string, string>();
+    for (const file of snapshot.manifests) read.set(file.path, Buffer.from(await snapshot.read(file)).toString());
+    for (const size of sizes) assert.is(read.get(`jobs/${size}.yaml`), '#'.repeat(size));
+    for (let index = 0; index < 40; index += 1)
+      assert.is(read.get(`jobs/many/${index}.yaml`), `# ${index}`.repeat(10_000));
+    assert.is(read.get('jobs/link.yaml'), '#');
+  }
+});
+
 test.run();
