@@ -287,13 +287,7 @@ function addTests(it: TestCluster): void {
 
     const second = await open();
     try {
-      const settled = second.settle({ goOn: true });
-      await eventually('all are recorded', async () => {
-        const outcomes = await outcomesOf(second, names);
-        return names.every((name) => outcomes[name] !== undefined);
-      });
-      second.stop();
-      await settled;
+      await second.settle();
       const outcomes = await outcomesOf(second, names);
       expectOutcome('deleted', outcomes['deleted'], { result: 'error', reason: 'PodDeleted', exitCode: null });
       for (const name of names.slice(1))

@@ -1,0 +1,310 @@
+// test-timeout: 420s
+/** The image and the manifests as they are shipped, on a real cluster, with a repository on a real forge. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { load, loadAll } from 'js-yaml';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { readConfig } from '../../src/cli/config.ts';
+import { eventually } from '../support/cluster.ts';
+import { examples, findWorld, isReady, kubectl, MANIFESTS, openWorld, type World } from './world.ts';
+
+interface Outcome {
+  readonly job: string;
+  readonly run: number;
+  readonly result: string;
+  readonly by: { readonly epoch?: number };
+}
+
+const found = findWorld();
+if (found) await tests(found);
+
+/** A job of one step, or of three behind gates, that takes some seconds. */
+const slowJob = (name: string, text: string, seconds: number, steps: number): string => `
+apiVersion: runledger.dev/v1
+kind: Job
+metadata: { name: ${name} }
+spec:
+  image: busybox:1.36
+  steps:
+${Array.from({ length: steps }, (_, at) => `    - { name: step-${at}, run: "echo ${text}; sleep ${seconds / steps}" }`).join('\n')}
+`;
+
+/** Files with jobs of the given name; every second one has three steps. */
+const slowJobs = (prefix: string, count: number, seconds: number): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Array.from({ length: count }, (_, at) => [
+      `${prefix}-${at}.yaml`,
+      slowJob(`${prefix}-${at}`, prefix, seconds, at % 2 === 0 ? 1 : 3),
+    ]),
+  );
+
+/** Waits until the ledger holds an outcome of run 1 of every job, and returns the outcomes. */
+async function recorded(world: World, jobs: readonly string[], limitMs: number): Promise<readonly Outcome[]> {
+  const isOf = (file: string): boolean => jobs.some((job) => file.endsWith(`/${job}/1.yaml`));
+  const files = await eventually(
+    `outcomes of ${jobs.join(', ')}`,
+    async () => {
+      const there = (await world.outcomes()).filter(isOf);
+      return there.length === jobs.length && there;
+    },
+    limitMs,
+  ).catch(async (error: unknown) => {
+    throw new Error(`${String(error)}; there are: ${(await world.outcomes()).join(', ')}\n${await world.logs()}`);
+  });
+  return Promise.all(files.map(async (file) => load(await world.readLedger(file)) as Outcome));
+}
+
+/** Exactly once: one outcome a run, written by one commit and never again; one pod a run, ever. */
+async function assertExactlyOnce(world: World, runs: number): Promise<void> {
+  const files = await world.outcomes();
+  assert.is(files.length, runs, `outcomes: ${files.join(', ')}`);
+  const history = await world.ledgerGit('log', '--format=', '--name-status', 'ledger');
+  const writes = history.split('\n').filter((line) => /\/\d+\.yaml$/.test(line));
+  assert.equal(
+    writes.filter((line) => !line.startsWith('A\t')),
+    [],
+    'outcomes that were written again',
+  );
+  assert.is(writes.length, runs);
+  const pods = [...world.creations.byName()];
+  assert.equal(
+    pods.filter(([, uids]) => uids.size !== 1).map(([name]) => name),
+    [],
+    'pods that were created twice',
+  );
+  assert.is(pods.length, runs, `pods: ${pods.map(([name]) => name).join(', ')}`);
+  const audit = process.env['RUNLEDGER_TEST_AUDIT_LOG'];
+  if (!audit) return;
+  const created = await auditedCreations(audit, world.jobsNamespace);
+  assert.is(created.length, runs, 'pods that the API server created, by its audit log');
+  assert.is(new Set(created).size, runs);
+}
+
+interface AuditEvent {
+  readonly verb: string;
+  readonly user: { readonly username: string };
+  readonly objectRef?: { readonly resource: string; readonly namespace?: string; readonly name?: string };
+  readonly subresource?: string;
+  readonly responseStatus?: { readonly code: number };
+}
+
+async function auditEvents(file: string, ofNamespace: string): Promise<readonly AuditEvent[]> {
+  const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line.includes(`"${ofNamespace}"`));
+  return lines.map((line) => JSON.parse(line) as AuditEvent);
+}
+
+async function auditedCreations(file: string, namespace: string): Promise<readonly string[]> {
+  const events = await auditEvents(file, namespace);
+  return events
+    .filter(({ verb, objectRef, responseStatus }) => {
+      const isPod = objectRef?.resource === 'pods' && objectRef.namespace === namespace;
+      return verb === 'create' && isPod && responseStatus?.code === 201;
+    })
+    .map(({ objectRef }) => objectRef?.name ?? '');
+}
+
+async function tests(parts: NonNullable<ReturnType<typeof findWorld>>): Promise<void> {
+  const test = suite<{ world: World; runs: number }>('e2e');
+
+  test.before(async (context) => {
+    context.world = await openWorld(parts);
+    context.runs = 0;
+  });
+  test.after(async ({ world }) => world.remove());
+
+  test('the manifests and the example overlay are valid, and what they name is shipped', async ({ world }) => {
+    const { version } = JSON.parse(await readFile(path.join(MANIFESTS, '../package.json'), 'utf8')) as {
+      version: string;
+    };
+    assert.match(await kubectl(['kustomize', MANIFESTS]), `image: ghcr.io/runledger/runledger:${version}\n`);
+    await readConfig(path.join(MANIFESTS, 'examples/overlay/config.yaml'));
+    const names: Readonly<Record<string, string>> = {
+      runledger: world.controllerNamespace,
+      'runledger-jobs': world.jobsNamespace,
+    };
+    for (const folder of [MANIFESTS, path.join(MANIFESTS, 'examples/overlay')]) {
+      const items = (loadAll(await kubectl(['kustomize', folder])) as ManifestObject[]).map((object) => {
+        const { metadata } = object;
+        if (object.kind === 'Namespace') metadata.name = names[metadata.name] ?? '';
+        else if (metadata.namespace !== undefined) metadata.namespace = names[metadata.namespace] ?? '';
+        return object;
+      });
+      const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+      const said = await kubectl(['apply', '--dry-run=server', '--validate=strict', '-f', '-'], list);
+      assert.is(said.trim().split('\n').length, items.length);
+    }
+  });
+
+  test('a push brings the outcomes of the examples, by the webhook alone', async (context) => {
+    const { world } = context;
+    const files = await examples();
+    await world.push(files);
+    const jobs = ['config-lint', 'hello', 'nightly-report', 'smoke-test'];
+    const outcomes = await recorded(world, jobs, 90_000);
+    context.runs += jobs.length;
+    const results = Object.fromEntries(outcomes.map(({ job, result }) => [job, result]));
+    assert.equal(results, {
+      'config-lint': 'warning',
+      hello: 'succeeded',
+      'nightly-report': 'succeeded',
+      'smoke-test': 'failed',
+    });
+    assert.match(await world.readLedger('README.md'), 'nightly-report');
+    await assertExactlyOnce(world, context.runs);
+  });
+
+  test('every replica takes webhooks', async (context) => {
+    const { world } = context;
+    for (let round = 0; round < 4; round += 1) {
+      await world.push({ 'small.yaml': slowJob(`small-${round}`, 'small', 0, 1) });
+      await recorded(world, [`small-${round}`], 20_000);
+      context.runs += 1;
+    }
+  });
+
+  const takeOver = async (
+    context: { world: World; runs: number },
+    prefix: string,
+    seconds: number,
+    end: (world: World, leader: Awaited<ReturnType<World['leader']>>) => Promise<unknown>,
+  ): Promise<number> => {
+    const { world } = context;
+    await eventually(
+      'two controllers',
+      async () => (await world.pods(world.controllerNamespace)).filter(isReady).length === 2,
+      60_000,
+    );
+    const leader = await world.leader();
+    const before = await world.holder();
+    const files = slowJobs(prefix, 6, seconds);
+    await world.push(files);
+    await eventually(
+      'all runs to run',
+      async () =>
+        (await world.pods(world.jobsNamespace)).filter(
+          ({ metadata, status }) => metadata.name.startsWith(prefix) && status.phase === 'Running',
+        ).length === 6,
+      60_000,
+    );
+    const killed = performance.now();
+    await end(world, leader);
+    await eventually(
+      'another leader',
+      async () => {
+        const holder = await world.holder();
+        return holder !== '' && holder !== before;
+      },
+      60_000,
+    );
+    const took = performance.now() - killed;
+    const jobs = Object.keys(files).map((file) => file.replace('.yaml', ''));
+    const outcomes = await recorded(world, jobs, 120_000);
+    assert.equal(new Set(outcomes.map(({ result }) => result)), new Set(['succeeded']));
+    context.runs += jobs.length;
+    await assertExactlyOnce(world, context.runs);
+    return took;
+  };
+
+  test('the leader is killed: the other takes over, every run is recorded once', async (context) => {
+    const took = await takeOver(context, 'killed', 12, (world, leader) => world.kill(leader));
+    console.log(`# taken over ${Math.round(took)} ms after SIGKILL`);
+  });
+
+  test('the pod of the leader is removed by force', async (context) => {
+    const took = await takeOver(context, 'forced', 12, (world, { metadata }) =>
+      kubectl(['-n', world.controllerNamespace, 'delete', 'pod', metadata.name, '--grace-period=0', '--force']),
+    );
+    console.log(`# taken over ${Math.round(took)} ms after a forced deletion`);
+  });
+
+  test('the leader is stopped in good order', async (context) => {
+    const took = await takeOver(context, 'stopped', 12, (world, { metadata }) =>
+      kubectl(['-n', world.controllerNamespace, 'delete', 'pod', metadata.name, '--wait=false']),
+    );
+    console.log(`# taken over ${Math.round(took)} ms after a graceful stop`);
+  });
+
+  test('nothing but claims is left in the namespace of the jobs', async ({ world }) => {
+    const { jobsNamespace } = world;
+    await eventually('pods and payloads to go', async () => {
+      const selector = 'app.kubernetes.io/managed-by=runledger,app.kubernetes.io/component!=claim';
+      const left = await kubectl(['-n', jobsNamespace, 'get', 'pods,configmaps', '-l', selector, '-o', 'name']);
+      return left.trim() === '';
+    });
+  });
+
+  test('the shipped Role suffices', async ({ world }) => {
+    assert.not.match(await world.logs(), /forbidden/i);
+    const audit = process.env['RUNLEDGER_TEST_AUDIT_LOG'];
+    if (!audit) return;
+    for (const namespace of [world.controllerNamespace, world.jobsNamespace]) {
+      const refused = (await auditEvents(audit, namespace)).filter(
+        ({ user, responseStatus }) => user.username === world.account && responseStatus?.code === 403,
+      );
+      assert.equal(
+        refused.map(({ verb, objectRef }) => `${verb} ${objectRef?.resource}`),
+        [],
+      );
+    }
+  });
+
+  test('the controller may do what its Role says, and nothing else', async ({ world }) => {
+    const may = async (verb: string, resource: string, where: readonly string[]): Promise<string> => {
+      // kubectl ends with 1 for a no.
+      const asked = kubectl(['auth', 'can-i', verb, resource, `--as=${world.account}`, ...where]);
+      return (await asked.catch((error: { stdout: string }) => error.stdout)).trim();
+    };
+    const inJobs = ['-n', world.jobsNamespace];
+    const inOwn = ['-n', world.controllerNamespace];
+    const everywhere = ['--all-namespaces'];
+    const answers: [expected: string, verb: string, resource: string, where: readonly string[]][] = [
+      ['yes', 'create', 'pods', inJobs],
+      ['yes', 'get', 'pods/log', inJobs],
+      ['yes', 'get', 'secrets', inJobs],
+      ['yes', 'patch', 'leases.coordination.k8s.io', inOwn],
+      ['no', 'list', 'secrets', inJobs],
+      ['no', 'watch', 'secrets', inJobs],
+      ['no', 'create', 'secrets', inJobs],
+      ['no', 'create', 'pods/exec', inJobs],
+      ['no', 'create', 'pods/ephemeralcontainers', inJobs],
+      ['no', 'delete', 'poddisruptionbudgets.policy', inJobs],
+      ['no', 'create', 'serviceaccounts/token', inJobs],
+      ['no', 'create', 'rolebindings.rbac.authorization.k8s.io', inJobs],
+      ['no', 'get', 'secrets', inOwn],
+      ['no', 'get', 'secret/runledger', inOwn],
+      ['no', 'create', 'pods', inOwn],
+      ['no', 'get', 'pods', inOwn],
+      ['no', 'get', 'configmaps', inOwn],
+      ['no', 'patch', 'deployments.apps', inOwn],
+      ['no', 'create', 'pods', ['-n', 'default']],
+      ['no', 'get', 'pods', ['-n', 'kube-system']],
+      ['no', 'get', 'secrets', ['-n', 'default']],
+      ['no', 'patch', 'leases.coordination.k8s.io', ['-n', 'kube-system']],
+      ['no', 'get', 'secrets', everywhere],
+      ['no', 'list', 'pods', everywhere],
+      ['no', 'get', 'nodes', []],
+      ['no', 'list', 'namespaces', []],
+      ['no', 'impersonate', 'users', []],
+    ];
+    const said = await Promise.all(
+      answers.map(async ([, verb, resource, where]) => [
+        await may(verb, resource, where),
+        verb,
+        resource,
+        where.join(' '),
+      ]),
+    );
+    assert.equal(
+      said,
+      answers.map(([expected, verb, resource, where]) => [expected, verb, resource, where.join(' ')]),
+    );
+  });
+
+  test.run();
+}
+
+interface ManifestObject {
+  readonly kind: string;
+  readonly metadata: { name: string; namespace?: string };
+}
