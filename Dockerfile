@@ -4,7 +4,7 @@ WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-progress
 COPY tsconfig.json tsconfig.build.json ./
-COPY scripts/build.ts scripts/
+COPY scripts scripts
 COPY schemas schemas
 COPY src src
 # Not `npm run build`: that runs on the Node of the development dependencies.

@@ -1,4 +1,4 @@
-import type { FSWatcher } from 'chokidar';
+import type { FSWatcher, watch } from 'chokidar';
 import { lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
@@ -25,8 +25,6 @@ export interface DirectoryOptions {
 const MAX_BYTES = 64 * 1024 * 1024;
 const FILES_A_TURN = 500;
 const SETTLE_MS = 50;
-
-type WatchFiles = (typeof import('chokidar'))['watch'];
 
 interface KnownFile extends SourceFile {
   readonly stamp: string;
@@ -97,8 +95,8 @@ export function openDirectorySource(options: DirectoryOptions): Source {
       return createSnapshot(root, manifests, contents, commit === null ? null : head, commit, signal);
     },
     async watch(changed, signal) {
-      const { watch: watchFiles } = await import('chokidar');
       watching = true;
+      const { watch: watchFiles } = await import('chokidar');
       const watcher = startWatching(watchFiles, root, path, signal);
       await new Promise<void>((resolve, reject) => {
         let timer: NodeJS.Timeout | undefined;
@@ -194,7 +192,7 @@ function differs(root: string, manifests: readonly KnownFile[], head: HeadTree):
   return [...head.manifests.keys()].some((path) => !here.has(path) && !stampOf(root, path));
 }
 
-function startWatching(watchFiles: WatchFiles, root: string, path: string, signal: AbortSignal): FSWatcher {
+function startWatching(watchFiles: typeof watch, root: string, path: string, signal: AbortSignal): FSWatcher {
   const rules = workTreeRules(root, path === '.' ? '' : path);
   signal.throwIfAborted();
   return watchFiles(join(root, path), {

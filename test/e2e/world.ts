@@ -189,14 +189,6 @@ export async function openWorld({ forge, image }: { forge: Forge; image: string 
 
   await kubectl(['apply', '-k', overlay]);
   const creations = await recordCreations(jobs);
-  await kubectl(['-n', controller, 'rollout', 'status', 'deployment/runledger', '--timeout=120s']);
-  const { spec } = await json<{ spec: { clusterIP: string } }>('-n', controller, 'get', 'service', 'runledger');
-  await forge.api('POST', `/repos/${forge.user}/${repository.name}/hooks`, {
-    type: 'gitea',
-    config: { url: `http://${spec.clusterIP}:8080/hooks/default`, content_type: 'json', secret: HOOK_SECRET },
-    events: ['push'],
-    active: true,
-  });
 
   const pods = async (namespace: string): Promise<readonly PodObject[]> =>
     (await json<{ items: PodObject[] }>('-n', namespace, 'get', 'pods')).items;
@@ -206,7 +198,7 @@ export async function openWorld({ forge, image }: { forge: Forge; image: string 
     await git(tree, 'fetch', '--quiet', remote, '+refs/heads/runledger/status:refs/heads/ledger');
     return git(tree, ...args);
   };
-  return {
+  const world: World = {
     controllerNamespace: controller,
     jobsNamespace: jobs,
     account: `system:serviceaccount:${controller}:runledger`,
@@ -260,6 +252,22 @@ export async function openWorld({ forge, image }: { forge: Forge; image: string 
       await directory.remove();
     },
   };
+  try {
+    await kubectl(['-n', controller, 'rollout', 'status', 'deployment/runledger', '--timeout=120s']);
+    const { spec } = await json<{ spec: { clusterIP: string } }>('-n', controller, 'get', 'service', 'runledger');
+    await forge.api('POST', `/repos/${forge.user}/${repository.name}/hooks`, {
+      type: 'gitea',
+      config: { url: `http://${spec.clusterIP}:8080/hooks/default`, content_type: 'json', secret: HOOK_SECRET },
+      events: ['push'],
+      active: true,
+    });
+  } catch (error) {
+    const why = await kubectl(['-n', controller, 'get', 'events']).catch(String);
+    const logs = await world.logs();
+    await world.remove();
+    throw new Error(`the controller did not come up: ${String(error)}\n${why}\n${logs}`);
+  }
+  return world;
 }
 
 async function freePods(namespace: string, pods: readonly PodObject[]): Promise<void> {
