@@ -29,12 +29,12 @@ const count = (output: string, word: string): number | null => {
 
 /** What is wrong with a file's run although no test failed; null when nothing is. */
 function guard(code: number | null, timedOut: boolean, limitS: number, output: string): string | null {
-  const total = count(output, 'Total');
-  const passed = count(output, 'Passed');
+  const total = count(output, 'Total') ?? 0;
+  const passed = count(output, 'Passed') ?? 0;
+  const saysWhy = /^# skipped: /m.test(output);
   if (timedOut) return `did not end within ${limitS} s (an open handle?)`;
-  if (total === null || passed === null) return `printed no summary (a suite without .run()?), exit code ${code}`;
-  if (total === 0 && !/^# skipped: /m.test(output)) return 'ran no test, and prints no "# skipped: REASON" line';
   if (code !== 0) return `exit code ${code}`;
+  if (total === 0 && !saysWhy) return 'ran no test (a suite without .run()?), and prints no "# skipped: REASON" line';
   if (passed !== total) return `${total - passed} of ${total} tests failed`;
   return null;
 }

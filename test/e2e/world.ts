@@ -124,7 +124,7 @@ async function writeOverlay(
           namespace: 'runledger',
           behavior: 'merge',
           // So long an interval that only the webhook can bring a push in time.
-          literals: [`RUNLEDGER_NAMESPACE=${parts.jobs}`, 'RUNLEDGER_INTERVAL=1h'],
+          literals: [`RUNLEDGER_NAMESPACE=${parts.jobs}`, `RUNLEDGER_INTERVAL=${process.env['E2E_INTERVAL'] ?? '1h'}`],
         },
       ],
       secretGenerator: [{ name: 'runledger', literals: secret }],
@@ -265,7 +265,7 @@ export async function openWorld({ forge, image }: { forge: Forge; image: string 
     const why = await kubectl(['-n', controller, 'get', 'events']).catch(String);
     const logs = await world.logs();
     await world.remove();
-    throw new Error(`the controller did not come up: ${String(error)}\n${why}\n${logs}`);
+    throw new Error(`the controller did not come up: ${String(error)}\n${why}\n${logs}`, { cause: error });
   }
   return world;
 }
@@ -286,7 +286,7 @@ async function killFromNode(controller: string, { metadata, spec }: PodObject): 
   await kubectl(['create', 'namespace', namespace]);
   const uid = metadata.uid;
   const script = `for p in /proc/[0-9]*; do
-    grep -qsE 'pod(${uid}|${uid.replaceAll('-', '_')})' $p/cgroup && grep -qs runledger $p/cmdline && kill -9 \${p#/proc/} && echo killed
+    grep -qsE 'pod(${uid}|${uid.replaceAll('-', '_')})' $p/cgroup && grep -qs main.js $p/cmdline && kill -9 \${p#/proc/} && echo killed
   done`;
   const container = {
     name: 'killer',
