@@ -13,7 +13,7 @@ import { openDirectorySource } from '../sources/directory.ts';
 import type { Source } from '../sources/port.ts';
 import { gitDirOf } from './folder.ts';
 import type { RepositoryOptions } from './options.ts';
-import { openRemote, type Say } from './remote.ts';
+import type { Say } from './remote.ts';
 import { parseTarget } from './target.ts';
 import type { Io } from './terminal.ts';
 
@@ -111,6 +111,8 @@ async function openUrl(
   say: Say,
 ): Promise<Repository> {
   const scratch = await mkdtemp(join(tmpdir(), 'runledger-'));
+  // Loaded here: what speaks to servers makes no folder wait.
+  const { openRemote } = await import('./remote.ts');
   const remote = await openRemote(url, scratch, options, io, say);
   const branch: Branch = branchName === null ? openMemoryBranch('none') : await remote.branch(branchName);
   const key = createHash('sha256')

@@ -21,7 +21,6 @@ import type { Outcome, RunnerKind } from '../schemas/index.ts';
 import type { Source } from '../sources/port.ts';
 import type { Repository } from './compose.ts';
 import { finishRun } from './finish.ts';
-import { openUserRunner } from './kubernetes.ts';
 import type { RunnerOptions } from './options.ts';
 import type { Io } from './terminal.ts';
 import { VERSION } from './version.ts';
@@ -86,7 +85,10 @@ export async function openWorkshop(
   };
   const runner =
     kind === 'kubernetes'
-      ? await openUserRunner(repository.location, options, io, events, quietLog(emit), signal)
+      ? // Loaded here: what speaks to a cluster makes no process runner wait.
+        await (
+          await import('./kubernetes.ts')
+        ).openUserRunner(repository.location, options, io, events, quietLog(emit), signal)
       : await openProcessRunner(repository, options, io, events);
   const reconciler: Reconciler = composeReconciler({
     source: repository.source,
