@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import path from 'node:path';
 import { readConfig } from '../../src/cli/config.ts';
 import { eventually } from '../support/cluster.ts';
-import { examples, findWorld, isReady, kubectl, MANIFESTS, openWorld, type World } from './world.ts';
+import { examples, findWorld, isReady, kubectl, MANIFESTS, openWorld, type Parts, type World } from './world.ts';
 
 interface Outcome {
   readonly job: string;
@@ -18,7 +18,7 @@ interface Outcome {
   readonly by: { readonly epoch?: number };
 }
 
-const found = findWorld();
+const found = await findWorld();
 if (found) await tests(found);
 
 /** A job of one step, or of three behind gates, that takes some seconds. */
@@ -112,7 +112,7 @@ async function auditedCreations(file: string, namespace: string): Promise<readon
     .map(({ objectRef }) => objectRef?.name ?? '');
 }
 
-async function tests(parts: NonNullable<ReturnType<typeof findWorld>>): Promise<void> {
+async function tests(parts: Parts): Promise<void> {
   const test = suite<{ world: World; runs: number }>('e2e', { world: await openWorld(parts), runs: 0 });
   test.after(({ world }) => world.remove());
 

@@ -23,9 +23,9 @@ const json = async <T>(...args: readonly string[]): Promise<T> =>
   JSON.parse(await kubectl([...args, '-o', 'json'])) as T;
 
 /** What the tests need from the machine, or undefined, after a line that says what is missing. */
-export function findWorld(env: NodeJS.ProcessEnv = process.env): { forge: Forge; image: string } | undefined {
+export async function findWorld(env: NodeJS.ProcessEnv = process.env): Promise<Parts | undefined> {
   const kubeconfig = findKubeconfig(env);
-  const forge = kubeconfig === undefined ? undefined : findForge(env);
+  const forge = kubeconfig === undefined ? undefined : findForge({ ...env, FORGE_URL: await seenFromPods(env) });
   if (forge === undefined) return undefined;
   const image = env['RUNLEDGER_TEST_IMAGE'];
   if (image) return { forge, image };
@@ -33,6 +33,23 @@ export function findWorld(env: NodeJS.ProcessEnv = process.env): { forge: Forge;
     throw new Error('RUNLEDGER_TEST_REQUIRE asks for an image: set RUNLEDGER_TEST_IMAGE');
   console.log('# skipped: no image (set RUNLEDGER_TEST_IMAGE to an image of the Dockerfile that the cluster has)');
   return undefined;
+}
+
+export interface Parts {
+  readonly forge: Forge;
+  readonly image: string;
+}
+
+/** The forge's address; one of this machine alone is replaced by the node's, where the forge answers there too. */
+async function seenFromPods({ FORGE_URL: url = '' }: NodeJS.ProcessEnv): Promise<string> {
+  if (!/^https?:\/\/(127\.|localhost\b|\[::1\])/.test(url)) return url;
+  const path = 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}';
+  const other = new URL(url);
+  other.hostname = await kubectl(['get', 'nodes', '-o', path]);
+  const there = await fetch(new URL('/api/v1/version', other), { signal: AbortSignal.timeout(5_000) }).catch(
+    () => null,
+  );
+  return there?.ok ? other.origin : url;
 }
 
 interface PodObject {
@@ -166,7 +183,7 @@ export async function examples(): Promise<Readonly<Record<string, string>>> {
 }
 
 /** Puts an installation up, with a repository that is empty but for the forge's first commit. */
-export async function openWorld({ forge, image }: { forge: Forge; image: string }): Promise<World> {
+export async function openWorld({ forge, image }: Parts): Promise<World> {
   const id = unique();
   const [controller, jobs] = [`rl-e2e-${id}`, `rl-e2e-jobs-${id}`];
   const directory = await temporaryDirectory();
