@@ -43,13 +43,15 @@ export interface Parts {
 /** The forge's address; one of this machine alone is replaced by the node's, where the forge answers there too. */
 async function seenFromPods({ FORGE_URL: url = '' }: NodeJS.ProcessEnv): Promise<string> {
   if (!/^https?:\/\/(127\.|localhost\b|\[::1\])/.test(url)) return url;
-  const path = 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}';
-  const other = new URL(url);
-  other.hostname = await kubectl(['get', 'nodes', '-o', path]);
-  const there = await fetch(new URL('/api/v1/version', other), { signal: AbortSignal.timeout(5_000) }).catch(
-    () => null,
-  );
-  return there?.ok ? other.origin : url;
+  const addresses = 'jsonpath={.items[*].status.addresses[?(@.type=="InternalIP")].address}';
+  for (const address of (await kubectl(['get', 'nodes', '-o', addresses])).split(/\s+/).filter(Boolean)) {
+    const other = new URL(url);
+    other.hostname = address;
+    const signal = AbortSignal.timeout(5_000);
+    const answer = await fetch(new URL('/api/v1/version', other), { signal }).catch(() => null);
+    if (answer?.ok) return other.origin;
+  }
+  return url;
 }
 
 interface PodObject {

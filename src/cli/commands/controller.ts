@@ -12,8 +12,9 @@ import { openCluster, type Cluster } from '../../runner/kubernetes/client.ts';
 import { systemClock } from '../../runner/kubernetes/clock.ts';
 import { type Leadership, runElected } from '../../runner/kubernetes/lease.ts';
 import { selectorOf } from '../../runner/kubernetes/inventory.ts';
-import { listObjects } from '../../runner/kubernetes/objects.ts';
-import { configMaps } from '../../runner/kubernetes/wire.ts';
+import { listObjects, mergePatch } from '../../runner/kubernetes/objects.ts';
+import { watchResource } from '../../runner/kubernetes/watch.ts';
+import { configMaps, leases } from '../../runner/kubernetes/wire.ts';
 import { identityOf } from '../../render/labels.ts';
 import { createKubernetesRunner } from '../../runner/kubernetes/runner.ts';
 import type { ReleasePoint, StartPoint } from '../../runner/kubernetes/start.ts';
@@ -161,6 +162,8 @@ async function lead(source: SourceConfig, follower: Follower, shared: Shared): P
   const { cluster, options, log, metrics, stop, identity } = shared;
   const namespace = options.leaseNamespace ?? cluster.namespace;
   const name = `runledger-${options.installation}-${source.name}`;
+  const tellLeader = (): void => void tell({ name, namespace }, shared, log);
+  follower.poke = tellLeader;
   follower.notReady = null; // one that waits for the lease is ready to take over
   await runElected({
     cluster,
@@ -180,13 +183,49 @@ async function lead(source: SourceConfig, follower: Follower, shared: Shared): P
       metrics.leader(source.name, true);
       log.info({ source: source.name, epoch: leadership.epoch }, 'leads');
       try {
-        await reconcileAsLeader(source, follower, leadership, shared);
+        await reconcileAsLeader(source, follower, { name, namespace }, leadership, shared);
       } finally {
         metrics.leader(source.name, false);
-        follower.poke = () => undefined;
+        follower.poke = tellLeader;
       }
     },
   });
+}
+
+interface LeaseRef {
+  readonly name: string;
+  readonly namespace: string;
+}
+
+/** Written onto the Lease by a replica that was told of something new and does not lead. */
+const POKED = 'runledger.dev/poked';
+
+/** Tells whoever leads to look at the source now; a poll finds it later where this fails. */
+async function tell(lease: LeaseRef, { cluster, stop }: Shared, log: Logger): Promise<void> {
+  const metadata = { annotations: { [POKED]: new Date().toISOString() } };
+  try {
+    await mergePatch(cluster, leases, lease, { metadata }, { signal: stop.soft, repeatable: true });
+  } catch (error) {
+    log.warn({ lease: lease.name, error: messageOf(error) }, 'the leader could not be told');
+  }
+}
+
+/** Hears what other replicas tell. */
+function listen(lease: LeaseRef, { cluster }: Shared, log: Logger, heard: () => void, signal: AbortSignal): void {
+  let last: string | undefined;
+  const { namespace, name } = lease;
+  const watch = watchResource(cluster, leases, {
+    namespace,
+    fieldSelector: `metadata.name=${name}`,
+    signal,
+    log,
+    onChange({ type, object }) {
+      const poked = object.metadata?.annotations?.[POKED];
+      if (type !== 'deleted' && poked !== undefined && poked !== last) heard();
+      last = poked ?? last;
+    },
+  });
+  watch.ready.catch((error: unknown) => log.warn({ error: messageOf(error) }, 'other replicas are not heard'));
 }
 
 /** The highest epoch that the claims of a source carry: a Lease that was deleted by hand has forgotten its own. */
@@ -201,6 +240,7 @@ async function epochOfClaims(source: SourceConfig, { cluster, options, stop }: S
 async function reconcileAsLeader(
   source: SourceConfig,
   follower: Follower,
+  lease: LeaseRef,
   leadership: Leadership,
   shared: Shared,
 ): Promise<void> {
@@ -281,6 +321,8 @@ async function reconcileAsLeader(
     inTurn: (work) => work(),
   });
   follower.poke = () => reconciler.sourceChanged();
+  const left = new AbortController();
+  listen(lease, shared, log, () => reconciler.sourceChanged(), AbortSignal.any([leadership.signal, left.signal]));
   const ended: StopSignals = {
     soft: leadership.signal,
     hard: AbortSignal.any([stop.hard, lost.signal]),
@@ -292,6 +334,7 @@ async function reconcileAsLeader(
     if (!ended.soft.aborted) throw error;
     log.warn({ error: messageOf(error) }, 'ended');
   } finally {
+    left.abort();
     await runner.close('CancelRequested');
     await remote.close();
     await rm(folder, { recursive: true, force: true });
