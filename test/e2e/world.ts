@@ -143,7 +143,7 @@ async function writeOverlay(
           namespace: 'runledger',
           behavior: 'merge',
           // So long an interval that only the webhook can bring a push in time.
-          literals: [`RUNLEDGER_NAMESPACE=${parts.jobs}`, `RUNLEDGER_INTERVAL=${process.env['E2E_INTERVAL'] ?? '1h'}`],
+          literals: [`RUNLEDGER_NAMESPACE=${parts.jobs}`, 'RUNLEDGER_INTERVAL=1h'],
         },
       ],
       secretGenerator: [{ name: 'runledger', literals: secret }],
