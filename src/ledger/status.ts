@@ -73,7 +73,7 @@ function mergeRuns(known: readonly RunSummary[], outcome: Outcome | undefined): 
 }
 
 function summaryOf(outcome: Outcome): RunSummary {
-  const { run, result, reason, exitCode, trigger, source, times } = outcome;
+  const { run, result, reason, exitCode, trigger, source, chain, times } = outcome;
   return {
     run,
     result,
@@ -81,6 +81,7 @@ function summaryOf(outcome: Outcome): RunSummary {
     exitCode,
     trigger,
     revision: source.revision,
+    ...(chain === source.revision ? {} : { chain }),
     ...(times.started === undefined ? {} : { started: times.started }),
     finished: times.finished,
   };
