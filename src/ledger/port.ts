@@ -44,6 +44,12 @@ export interface JobFacts {
   /** A commit run started with this digest, which covers this spec. */
   readonly commit?: { readonly digest: string; readonly spec: Readonly<Record<string, unknown>> };
   readonly finished?: FinishedRun;
+  /** The digest of a commit run that ended without executing anything. */
+  readonly passedOver?: string;
+  /** Since when the schedules of the job are what they are; null: it has none now. */
+  readonly schedule?: JobStatus['schedule'] | null;
+  /** The coming instants of its schedules. */
+  readonly next?: readonly string[];
 }
 
 export interface LedgerChange {

@@ -32,13 +32,17 @@ export function conditionOf(status: JobStatus, type: Condition['type']): Conditi
 export const isRemoved = (status: JobStatus): boolean => conditionOf(status, 'Ready')?.reason === 'Removed';
 
 function derive(previous: JobStatus | undefined, facts: JobFacts, source: JobStatus['source']): JobStatus {
-  const lastRuns = mergeRuns(previous?.lastRuns ?? [], facts.finished?.outcome);
+  const lastRuns = mergeRuns(previous?.lastRuns ?? [], facts);
   const problems = facts.manifest ? (facts.manifest.problems ?? []) : (previous?.problems ?? []);
   const conditions = deriveConditions(previous, facts, problems, lastRuns[0], facts.finished?.outcome);
   const phase = derivePhase(previous, facts, conditions);
   const waiting = phase !== 'Queued' ? undefined : facts.active ? facts.active.waiting : previous?.waiting;
   const lastCommitDigest = facts.commit?.digest ?? previous?.lastCommitDigest;
   const lastInstant = laterOf(previous?.lastInstant, facts.finished?.outcome.trigger);
+  // What passes while a job is suspended or gone is never made up for: coming back, its schedules begin anew.
+  const isOff = facts.manifest !== undefined && facts.manifest.state !== 'valid';
+  const isStopped = facts.manifest?.state === 'suspended' || facts.manifest?.state === 'removed';
+  const schedule = isStopped ? undefined : facts.schedule === null ? undefined : (facts.schedule ?? previous?.schedule);
   const invalid = conditions.some((condition) => condition.type === 'Valid' && condition.status === 'False');
   return {
     apiVersion: 'runledger.dev/v1',
@@ -48,10 +52,11 @@ function derive(previous: JobStatus | undefined, facts: JobFacts, source: JobSta
     phase,
     conditions,
     lastRuns,
-    next: facts.manifest && facts.manifest.state !== 'valid' ? [] : (previous?.next ?? []),
+    next: isOff ? [] : [...(facts.next ?? previous?.next ?? [])],
     ...(waiting === undefined ? {} : { waiting }),
     nextRun: Math.max(previous?.nextRun ?? 1, (facts.active?.run ?? 0) + 1, (facts.finished?.outcome.run ?? 0) + 1),
     ...(lastCommitDigest === undefined ? {} : { lastCommitDigest }),
+    ...(schedule === undefined ? {} : { schedule }),
     ...(lastInstant === undefined ? {} : { lastInstant }),
     ...(invalid && problems.length > 0 ? { problems: [...problems] } : {}),
   };
@@ -65,15 +70,19 @@ function newestSource(previous: JobStatus | undefined, facts: JobFacts): JobStat
   };
 }
 
-function mergeRuns(known: readonly RunSummary[], outcome: Outcome | undefined): RunSummary[] {
+function mergeRuns(known: readonly RunSummary[], { finished, passedOver }: JobFacts): RunSummary[] {
+  const outcome = finished?.outcome;
   if (!outcome) return [...known];
-  return [summaryOf(outcome), ...known.filter((run) => run.run !== outcome.run)]
+  return [
+    { ...summaryOf(outcome), ...(passedOver === undefined ? {} : { digest: passedOver }) },
+    ...known.filter((run) => run.run !== outcome.run),
+  ]
     .sort((a, b) => b.run - a.run)
     .slice(0, LAST_RUNS);
 }
 
 function summaryOf(outcome: Outcome): RunSummary {
-  const { run, result, reason, exitCode, trigger, source, times } = outcome;
+  const { run, result, reason, exitCode, trigger, source, chain, times } = outcome;
   return {
     run,
     result,
@@ -81,6 +90,7 @@ function summaryOf(outcome: Outcome): RunSummary {
     exitCode,
     trigger,
     revision: source.revision,
+    ...(chain === source.revision ? {} : { chain }),
     ...(times.started === undefined ? {} : { started: times.started }),
     finished: times.finished,
   };

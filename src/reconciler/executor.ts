@@ -1,48 +1,51 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { asCoded, type CodedError, isCoded, terminalError, transientError } from '../errors.ts';
-import type { JobFacts, LedgerChange } from '../ledger/port.ts';
-import type { LiveRun, RunKey } from '../runner/port.ts';
+import type { LedgerChange } from '../ledger/port.ts';
+import type { LiveRun, RunKey, RunRecord } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import { createBatch } from './batch.ts';
+import { dispatch, endUnbegun, type RunEnd, runId, type RunStart } from './dispatch.ts';
+import { finishedFacts } from './facts.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
-import { runRecord } from './record.ts';
+import { chainOf, runRecord, upstreamOf } from './record.ts';
 import type { Wake } from './wake.ts';
+import { writeWithin } from './write.ts';
 
 export interface Executor {
-  /**
-   * Does what the actions say, without waiting for what takes long. Returns the jobs that have to be planned again although
-   * nothing will ring for them: those beyond the capacity, and those whose number another process has taken.
-   */
+  /** Claims, starts, cancels and records what the actions and the queue say, without waiting for what takes long. */
   execute(
     actions: readonly PlannedAction[],
     seen: Observation,
     options: SettleOptions,
-    mostLive: number,
+    stopping: boolean,
     signal: AbortSignal,
-  ): Promise<readonly string[]>;
+  ): Promise<Execution>;
   /** Whether the run's outcome is being recorded here, or was and is about to be let go of. */
   handles(key: RunKey): boolean;
   /** Writes facts that no run brings. */
   note(change: LedgerChange): void;
-  /** Whether something that was begun here is still to be recorded; once `stopping`, only what this process has to see through. */
-  busy(stopping: boolean): boolean;
   /** Waits for what `note` began, and lets the ledger write what it writes at the end. */
   flush(signal: AbortSignal): Promise<void>;
   report(): { readonly outcomes: readonly Outcome[]; readonly failures: readonly CodedError[] };
 }
 
-/** The longest pause between two tries to write the ledger. */
-const RETRY_MOST_MS = 15_000;
-const RETRY_STEP_MS = 1_000;
+/** What is left after a pass. */
+export interface Execution {
+  /** Whether something is under way that this process has to see through before it may end. */
+  readonly busy: boolean;
+  /** Jobs that have to be planned again although nothing will ring for them. */
+  readonly again: readonly string[];
+  /** When to look again if nothing rings before: milliseconds since 1970. */
+  readonly wakeAt: number | null;
+  /** What each run that waits waits for, by `job/run`. */
+  readonly waits: ReadonlyMap<string, string>;
+}
+
 /** Runs that are recorded within this time are let go of together. */
 const RELEASE_AFTER_MS = 100;
-/** How many runs are started at the same time. */
+/** How many runs are claimed or started at the same time. */
 const STARTS_AT_ONCE = 16;
 
-const nameOf = ({ job, run }: RunKey): string => `${job}/${run}`;
-
 export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: string) => void): Executor {
-  const open = new Set<string>(); // started or found here, and not recorded yet
   const recording = new Set<string>();
   const unrecorded = new Set<string>(); // could not be recorded: left for a later pass
   const unstartable = new Set<string>(); // jobs whose start failed: not tried again here
@@ -58,97 +61,145 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     parts.emit({ kind: 'trouble', message: error.hint ? `${error.message}; ${error.hint}` : error.message });
   };
 
-  const settled = (key: RunKey): void => {
-    open.delete(nameOf(key));
-    recording.delete(nameOf(key));
-    touch(key.job);
-    wake.ring();
-  };
-
-  const record = async (run: LiveRun, seen: Observation, signal: AbortSignal): Promise<void> => {
-    const facts = finishedFacts(parts, run, seen);
+  const record = async (end: RunEnd, seen: Observation, signal: AbortSignal): Promise<void> => {
+    const { record: key } = end.run;
+    const facts = finishedFacts(parts, end, seen);
     const { outcome } = facts.finished;
     outcomes.push(outcome);
     parts.emit({ kind: 'finished', outcome });
     try {
-      const park = async (): Promise<void> => parts.runner.park?.(run.record, facts.finished, signal);
+      const park = async (): Promise<void> => parts.runner.park?.(key, facts.finished, signal);
       await parts.reached?.('beforeRecord');
       const commit = await writeWithin(parts, { facts: [facts] }, signal, park);
       await parts.reached?.('afterRecord');
-      await releases.add(run.record);
+      await releases.add(key);
       parts.emit({ kind: 'recorded', key: { job: outcome.job, run: outcome.run }, commit });
     } catch (error) {
-      if (isCoded(error, 'RunAlreadyRecorded')) await releases.add(run.record);
-      else unrecorded.add(nameOf(run.record));
-      fail(
-        asCoded(error, (message) => terminalError('NotRecorded', `${run.record.job} #${run.record.run}: ${message}`)),
-      );
+      if (isCoded(error, 'RunAlreadyRecorded')) await releases.add(key);
+      else unrecorded.add(runId(key));
+      fail(asCoded(error, (message) => terminalError('NotRecorded', `${key.job} #${key.run}: ${message}`)));
     } finally {
-      settled(run.record);
+      recording.delete(runId(key));
+      touch(key.job);
+      wake.ring();
     }
   };
 
-  const start = async (action: PlannedAction, seen: Observation, options: SettleOptions, signal: AbortSignal) => {
-    const job = seen.catalog.jobs.get(action.job);
-    if (!job) return false;
-    const id = action.trigger?.kind === 'request' ? action.trigger.id : undefined;
-    const request = options.requests.find((candidate) => candidate.id === id);
-    const covered = await parts.covered(job, seen.snapshot);
-    const params = parts.params(job, request?.params ?? {});
-    const files = await parts.files(job, seen.snapshot);
-    const now = parts.now().toISOString();
-    const planned = runRecord(action, job, seen.catalog.revision, covered, request, params, now);
-    open.add(nameOf(planned));
-    const result = await parts.runner.start(planned, files, signal);
-    if (result === 'exists') open.delete(nameOf(planned));
-    else parts.emit({ kind: 'started', action });
-    return result === 'started';
+  const startRecording = (end: RunEnd, seen: Observation, signal: AbortSignal): void => {
+    const id = runId(end.run.record);
+    if (recording.has(id) || unrecorded.has(id)) return;
+    recording.add(id);
+    void record(end, seen, signal);
   };
 
-  /** False when the job has to be planned again, since its number was taken. */
-  const tryStart = async (...args: Parameters<typeof start>): Promise<boolean> => {
-    const [{ job, run }] = args;
+  /** False: what keeps it from being done may go away. */
+  const tryIt = async ({ job, run }: RunKey, work: () => Promise<void>): Promise<boolean> => {
     try {
-      return await start(...args);
+      await work();
+      return true;
     } catch (error) {
       const { code, message, hint } = asCoded(error, (text) => transientError('StartFailed', text));
-      open.delete(nameOf({ job, run: run ?? 0 }));
       unstartable.add(job);
       fail(terminalError(code, `${job} #${run} was not started: ${message}`, hint === undefined ? {} : { hint }));
-      return true;
+      return false;
     }
   };
 
-  const recordAction = (action: PlannedAction, seen: Observation, signal: AbortSignal): void => {
-    const run = seen.live.find(({ record: { job, run: number } }) => job === action.job && number === action.run);
-    const name = run && nameOf(run.record);
-    if (!run || !name || recording.has(name) || unrecorded.has(name)) return;
-    open.add(name);
-    recording.add(name);
-    void record(run, seen, signal);
+  /** The runs of these actions, as far as they could be claimed; `again`: jobs whose number was taken. */
+  const claim = async (
+    actions: readonly PlannedAction[],
+    seen: Observation,
+    options: SettleOptions,
+    signal: AbortSignal,
+  ): Promise<{ readonly claimed: readonly LiveRun[]; readonly again: readonly string[] }> => {
+    const claimed: LiveRun[] = [];
+    const again: string[] = [];
+    // Runs of one job are claimed in the order of their numbers: who is cut off leaves only later ones.
+    await eachOf([...Map.groupBy(actions, ({ job }) => job).values()], STARTS_AT_ONCE, async (ofJob) => {
+      for (const action of ofJob) {
+        const job = seen.catalog.jobs.get(action.job);
+        if (!job) return;
+        let result: 'claimed' | 'exists' | undefined;
+        const done = await tryIt({ job: job.name, run: action.run ?? 0 }, async () => {
+          const planned = await composeRecord(parts, action, seen, options);
+          result = await parts.runner.claim(planned, signal);
+          if (result === 'claimed') claimed.push({ record: planned, mine: true, attempts: [], held: false });
+        });
+        if (result === 'exists') again.push(job.name);
+        if (!done || result === 'exists') return;
+        parts.emit({ kind: 'claimed', action });
+      }
+    });
+    return { claimed, again };
   };
 
-  const cancel = async ({ job, run }: PlannedAction): Promise<void> => {
-    if (run === undefined) return;
-    await parts.runner.cancel({ job, run }, 'JobRemoved');
-    open.add(nameOf({ job, run }));
+  const start = async (begin: RunStart, seen: Observation, signal: AbortSignal): Promise<RunEnd | undefined> => {
+    const { run, attempts, upstream } = begin;
+    const record = run.held ? run.record : { ...run.record, ...(await upstreamOf(seen.view, upstream)) };
+    const because = run.held ? null : parts.condition(record);
+    if (because !== null) return endUnbegun(run, 'skipped', 'ConditionFalse', because);
+    const job = seen.catalog.jobs.get(record.job);
+    const files = run.held || !job ? [] : await parts.files(job, seen.snapshot);
+    await parts.runner.start(record, files, attempts, signal);
+    const first = run.attempts.length === 0;
+    if (attempts.length > 0)
+      parts.emit({ kind: 'started', key: { job: record.job, run: record.run }, attempts, first });
+    return undefined;
   };
+
+  const superseded = (actions: readonly PlannedAction[], { live }: Observation): readonly RunEnd[] =>
+    actions.flatMap((action) => {
+      if (action.action !== 'record' || action.reason !== 'Superseded') return [];
+      const run = live.find(({ record }) => record.job === action.job && record.run === action.run);
+      return run ? [endUnbegun(run, 'cancelled', 'Superseded', 'the job has changed before it was started')] : [];
+    });
 
   return {
-    async execute(actions, seen, options, mostLive, signal) {
-      const left: string[] = [];
-      const starts: PlannedAction[] = [];
-      for (const action of actions) {
-        if (action.action === 'record') recordAction(action, seen, signal);
-        else if (action.action === 'cancel') await cancel(action);
-        else if (action.action === 'run' && !unstartable.has(action.job)) starts.push(action);
-      }
-      const room = Math.max(0, mostLive - open.size);
-      left.push(...starts.slice(room).map(({ job }) => job));
-      await eachOf(starts.slice(0, room), STARTS_AT_ONCE, async (action) => {
-        if (!(await tryStart(action, seen, options, signal))) left.push(action.job);
+    async execute(actions, seen, options, stopping, signal) {
+      const again: string[] = [];
+      for (const { action, job, run } of actions)
+        if (action === 'cancel' && run !== undefined) await parts.runner.cancel({ job, run }, 'JobRemoved');
+      const due = stopping ? [] : actions.filter(({ action, job }) => action === 'run' && !unstartable.has(job));
+      const ours = seen.live.filter(({ record }) => options.jobs?.has(record.job) ?? true);
+      const room = Math.max(0, parts.mostLive - ours.length);
+      again.push(...due.slice(room).map(({ job }) => job));
+      const { claimed, again: taken } = await claim(due.slice(0, room), seen, options, signal);
+      again.push(...taken);
+      const fresh = new Set(claimed.map(({ record }) => runId(record)));
+      const known = ours.filter((run) => (run.held || run.parked) && !fresh.has(runId(run.record)));
+      const live = [...known, ...claimed].filter(({ record }) => !recording.has(runId(record)));
+      const liveByJob = Map.groupBy([...seen.live, ...claimed], ({ record }) => record.job);
+      const next = dispatch({
+        live,
+        liveByJob,
+        jobs: seen.catalog.jobs,
+        statuses: seen.view.statuses,
+        capacities: parts.capacities(),
+        now: parts.now().getTime(),
       });
-      return left;
+      for (const end of [...superseded(actions, seen), ...next.ends]) startRecording(end, seen, signal);
+      for (const { run, reason, tasks } of next.cancels) await parts.runner.cancel(run.record, reason, tasks);
+      let begun = false;
+      if (!stopping)
+        await eachOf(next.starts, STARTS_AT_ONCE, async (begin) => {
+          if (unstartable.has(begin.run.record.job)) return;
+          await tryIt(begin.run.record, async () => {
+            const end = await start(begin, seen, signal);
+            if (end) startRecording(end, seen, signal);
+            begun ||= end === undefined && begin.attempts.length > 0;
+          });
+        });
+      const left = live.filter(
+        ({ record, mine }) => mine && !unrecorded.has(runId(record)) && !unstartable.has(record.job),
+      );
+      const running = left.some(({ attempts }) => attempts.some(({ ending }) => ending === null));
+      const outlived = stopping && parts.runner.outlives;
+      return {
+        busy: recording.size > 0 || (!outlived && (running || begun || (!stopping && left.length > 0))),
+        again: [...again, ...ours.flatMap(({ mine, record }) => (mine ? [] : [record.job]))],
+        wakeAt: next.wakeAt,
+        waits: next.waits,
+      };
     },
     note(change) {
       if (change.facts.length === 0 && change.invalid === undefined) return;
@@ -156,8 +207,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
         fail(asCoded(error, (message) => terminalError('NotRecorded', `statuses: ${message}`))),
       );
     },
-    handles: (key) => recording.has(nameOf(key)),
-    busy: (stopping) => (stopping && parts.runner.outlives ? recording : open).size > 0,
+    handles: (key) => recording.has(runId(key)),
     async flush(signal) {
       await notes;
       await parts.ledger.flush(signal);
@@ -166,52 +216,26 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
   };
 }
 
-function finishedFacts(
+async function composeRecord(
   parts: ReconcilerParts,
-  run: LiveRun,
-  { catalog }: Observation,
-): JobFacts & Required<Pick<JobFacts, 'finished'>> {
-  const at = parts.now().toISOString();
-  const { job, trigger, digest, covered } = run.record;
-  const desired = catalog.jobs.get(job);
-  const state = desired?.manifest.spec.suspend === true ? 'suspended' : 'valid';
-  return {
-    job,
-    at,
-    finished: run.parked ?? parts.finish(run, at),
-    ...(trigger.kind === 'commit' ? { commit: { digest, spec: covered } } : {}),
-    ...(desired ? { manifest: { state, path: desired.path, revision: catalog.revision } } : {}),
-  };
-}
-
-/**
- * Writes, and tries again what may work later, with a wait that grows by a second each time, for as long as `recordForMs`
- * says. `late` is called once, when it has been tried for `holdPodsForMs`.
- */
-async function writeWithin(
-  parts: ReconcilerParts,
-  change: LedgerChange,
-  signal: AbortSignal,
-  late: () => Promise<void> = async () => undefined,
-): Promise<string | null> {
-  const began = performance.now();
-  let isLate = false;
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await parts.ledger.write(change, signal);
-    } catch (error) {
-      const tried = performance.now() - began;
-      const again = isCoded(error) && error.errorClass === 'transient' && tried < parts.recordForMs;
-      if (!again || signal.aborted) throw error;
-      parts.emit({ kind: 'trouble', message: `the ledger can't be written, trying again: ${error.message}` });
-      if (!isLate && tried >= parts.holdPodsForMs) {
-        isLate = true;
-        await late();
-      }
-      const pause = Math.min(RETRY_MOST_MS, tries * RETRY_STEP_MS, Math.max(RETRY_STEP_MS, parts.holdPodsForMs));
-      await sleep(Math.max(error.retryAfterMs ?? 0, pause), undefined, { signal });
-    }
-  }
+  action: PlannedAction,
+  seen: Observation,
+  options: SettleOptions,
+): Promise<RunRecord> {
+  const job = seen.catalog.jobs.get(action.job);
+  if (!job) throw new TypeError(`a planned run of ${action.job}, which is no job`);
+  const id = action.trigger?.kind === 'request' ? action.trigger.id : undefined;
+  const request = options.requests.find((candidate) => candidate.id === id);
+  return runRecord({
+    action,
+    desired: job,
+    revision: seen.catalog.revision,
+    covered: await parts.covered(job, seen.snapshot),
+    request,
+    params: parts.params(job, request?.params ?? {}),
+    chain: chainOf(action, seen),
+    now: parts.now().toISOString(),
+  });
 }
 
 /** Does the work for each item, `limit` at a time. */

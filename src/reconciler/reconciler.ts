@@ -6,7 +6,8 @@ import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import type { Snapshot } from '../sources/port.ts';
 import { isDeepStrictEqual } from 'node:util';
 import { createExecutor } from './executor.ts';
-import { manifestFacts, unattributed } from './facts.ts';
+import { createAgenda } from './agenda.ts';
+import { manifestFacts, triggerFacts, unattributed } from './facts.ts';
 import { knownJobs, plan, type PlanInput } from './plan.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
 import { createWake } from './wake.ts';
@@ -45,6 +46,8 @@ const MOST_EXPLAINED = 200;
 const LOOK_MS = 500;
 /** How often to look although nobody rings. */
 const IDLE_MS = 60_000;
+/** The shortest pause before something that is due by the clock. */
+const LEAST_MS = 20;
 
 export function createReconciler(parts: ReconcilerParts): Reconciler {
   const wake = createWake();
@@ -80,6 +83,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       triggers: options.triggers,
       changes: new Map(),
       refuses: (job) => parts.runner.refuses(job.manifest.spec),
+      now: parts.now(),
     };
     const first = plan(base, wanted);
     const changed = first.filter((action) => action.reason === 'Changed').map((action) => action.job);
@@ -89,11 +93,19 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   };
 
   const settle = async (options: SettleOptions, stop: AbortSignal, signal: AbortSignal): Promise<SettleReport> => {
-    const executor = createExecutor(parts, wake, (job) => touched.add(job));
-    const waiting = new Set<string>(); // jobs with something left to do
+    const executor = createExecutor(parts, wake, (job) => touch(job));
+    const agenda = createAgenda();
+    let waiting: ReadonlySet<string> = new Set(); // jobs with something left to do, for which nothing rings
     let seen: Observation | undefined;
     let firstPlan: readonly PlannedAction[] | undefined;
     let stopping: Promise<void> | undefined;
+    let wakeAt: number | null = null;
+
+    /** A job of which something has changed, with those that need it. */
+    const touch = (job: string): void => {
+      touched.add(job);
+      for (const dependent of agenda.dependentsOf(job)) touched.add(dependent);
+    };
 
     /** Desired and actual as they are now; the source and the whole ledger only where something may have come. */
     const look = async (): Promise<{ readonly now: Observation; readonly keys: ReadonlySet<string> | undefined }> => {
@@ -101,7 +113,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
         sourceTouched = false;
         return { now: await observe(signal), keys: undefined };
       }
-      const keys = new Set([...touched, ...waiting]);
+      const keys = new Set([...touched, ...waiting, ...agenda.due(parts.now().getTime())]);
       touched.clear();
       return { now: { ...seen, ...(await actual(parts, parts.ledger.latest(), signal)) }, keys };
     };
@@ -121,15 +133,13 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       const left = current.recorded.filter((key) => !executor.handles(key));
       if (left.length > 0) await parts.runner.release(left, signal);
       if (isWhole) parts.emit({ kind: 'planned', revision: current.snapshot.revision, actions });
+      agenda.take(current, keys ?? current.catalog.jobs.keys(), parts.now());
       executor.note(statusFacts(parts, current, actions, options));
-      for (const action of actions) waiting.delete(action.job);
-      const wanted = stop.aborted ? actions.filter(({ action }) => action === 'record') : actions;
-      for (const job of await executor.execute(wanted, current, options, parts.mostLive, signal)) waiting.add(job);
-      const ours = current.live.filter(({ record }) => options.jobs?.has(record.job) ?? true);
-      for (const run of ours) if (!run.mine) waiting.add(run.record.job);
-      // Runs that an earlier process started ring when they change, as those started here do.
-      const adopted = ours.some((run) => run.mine && run.phase !== 'ended');
-      return executor.busy(stop.aborted) || (!stop.aborted && (adopted || waiting.size > 0));
+      const done = await executor.execute(actions, current, options, stop.aborted, signal);
+      waiting = new Set(done.again);
+      const next = [done.wakeAt, agenda.next()].filter((at) => at !== null);
+      wakeAt = next.length > 0 ? Math.min(...next) : null;
+      return done.busy || (!stop.aborted && waiting.size > 0);
     };
 
     const onStop = (): void => {
@@ -144,7 +154,8 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
         if (!busy && !options.goOn) break;
         if (!busy && touched.size === 0) await executor.flush(signal);
         const idle = !busy || (waiting.size === 0 && touched.size === 0);
-        await wake.wait(idle ? IDLE_MS : LOOK_MS, busy ? signal : AbortSignal.any([signal, stop]));
+        const pause = Math.min(idle ? IDLE_MS : LOOK_MS, wakeAt === null ? IDLE_MS : wakeAt - parts.now().getTime());
+        await wake.wait(Math.max(LEAST_MS, pause), busy ? signal : AbortSignal.any([signal, stop]));
         signal.throwIfAborted();
       }
       await stopping;
@@ -192,9 +203,11 @@ async function actual(
 }
 
 /** Whether the ledger has the outcome of a run that is still claimed: whoever recorded it was cut off before it let go of it. */
-async function isRecorded({ phase, mine, record }: LiveRun, view: LedgerView): Promise<boolean> {
-  if (!mine || phase === 'running' || phase === 'queued') return false;
-  if ((view.statuses.get(record.job)?.nextRun ?? 1) <= record.run) return false;
+async function isRecorded({ mine, record }: LiveRun, view: LedgerView): Promise<boolean> {
+  const status = view.statuses.get(record.job);
+  if (!mine || (status?.nextRun ?? 1) <= record.run) return false;
+  const [newest] = status?.lastRuns ?? [];
+  if ((newest?.run ?? 0) < record.run) return false; // its number is known, and not how it ended
   const outcome = await view.outcome(record.job, record.run);
   return (
     outcome !== undefined &&
@@ -226,16 +239,20 @@ async function changesOf(
 /** What the manifests of a revision mean for statuses, where the ledger does not say so yet. */
 function statusFacts(
   parts: ReconcilerParts,
-  { view, catalog }: Observation,
+  { snapshot, view, catalog }: Observation,
   actions: readonly PlannedAction[],
   { triggers }: SettleOptions,
 ): { readonly facts: readonly JobFacts[]; readonly invalid?: Catalog['problems'] } {
   // A command that runs one job has not looked at the others, and says nothing of them.
   if (!triggers) return { facts: [] };
   const at = parts.now().toISOString();
-  const facts = actions.flatMap(
-    (action) => manifestFacts(action, view.statuses.get(action.job), catalog.revision, at) ?? [],
-  );
+  const jobs = new Map(actions.map((action) => [action.job, action]));
+  const facts = [...jobs.values()].flatMap((action) => {
+    const status = view.statuses.get(action.job);
+    const desired = catalog.jobs.get(action.job);
+    const timed = desired && triggerFacts(desired, action, status, snapshot, parts.now());
+    return timed ?? manifestFacts(action, status, catalog.revision, at) ?? [];
+  });
   const invalid = unattributed(catalog, view.invalid);
   return invalid === undefined ? { facts } : { facts, invalid };
 }

@@ -241,6 +241,8 @@ export type Reason =
   | 'PodDeleted'
   | 'ServiceUnhealthy'
   | 'UpstreamFailed'
+  | 'UpstreamSkipped'
+  | 'ConditionFalse'
   | 'Superseded'
   | 'JobRemoved'
   | 'CancelRequested'
@@ -1129,6 +1131,13 @@ export interface JobStatus {
    * starts nothing.
    */
   readonly lastCommitDigest?: Digest;
+  /** Since when the schedules of the job are what they are. Instants before that are not made up for. */
+  readonly schedule?: {
+    /** The cron expressions with their time zones, as JSON: a change of them starts anew. */
+    readonly of: string;
+    /** The commit that brought them, or the end of a suspension. */
+    readonly since: Instant;
+  };
   /** The newest instant of the schedule that is dealt with. Earlier ones are not looked at again. */
   readonly lastInstant?: Instant;
   /** What is wrong with the manifest, while the phase is Invalid. */
@@ -1174,6 +1183,10 @@ export interface RunSummary {
   readonly trigger: Trigger;
   /** The revision that was executed. */
   readonly revision: Revision;
+  /** The chain that the run belongs to. Absent where it is the revision. */
+  readonly chain?: string;
+  /** The spec digest of a run that a commit caused and that executed nothing: it counts for that revision alone. */
+  readonly digest?: string;
   /** When the first step started. Absent where none did. */
   readonly started?: Instant;
   /** When the run had ended. */

@@ -77,7 +77,16 @@ async function render(name: string, options: RenderOptions, { io }: Context): Pr
     message: '',
   } as const;
   const covered = await coveredOf(job, snapshot);
-  const record = runRecord(action, job, catalog.revision, covered, undefined, params, new Date(0).toISOString());
+  const record = runRecord({
+    action,
+    desired: job,
+    revision: catalog.revision,
+    covered,
+    request: undefined,
+    params,
+    chain: catalog.revision,
+    now: new Date(0).toISOString(),
+  });
   const { namespace, installation } = options;
   const context = { namespace, installation, source: sourceName(folder), epoch: 0 };
   const claim = renderClaim(record, context);

@@ -1,15 +1,16 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { type NormalJobSpec, type NormalStep, normalizeSpec } from '../../job/defaults.ts';
+import { specOfTask } from '../../job/fan-out.ts';
 import { formatDuration } from '../../job/duration.ts';
 import { messageOf } from '../../errors.ts';
 import { createRecorder, type Recorder } from '../../logs/recorder.ts';
 import type { Reason } from '../../schemas/index.ts';
-import type { AttemptEnding, RunnerEvents, RunRecord } from '../port.ts';
+import type { AttemptEnding, AttemptStart, RunnerEvents, RunRecord } from '../port.ts';
 import { stepEnvironment } from './environment.ts';
 import type { Processes } from './identity.ts';
-import type { RunPaths } from './layout.ts';
+import type { AttemptPaths } from './layout.ts';
 import { createLiveLog, type LiveLog } from './livelog.ts';
-import { makeFolders, secretFiles, startFolder, stepCommand, writeFiles } from './prepare.ts';
+import { copyFiles, makeFolders, secretFiles, startFolder, stepCommand, writeFiles } from './prepare.ts';
 import { resolveSecrets, type Secrets } from './secrets.ts';
 import { runStep } from './step.ts';
 import type { FinishedAttempt, RunningState } from './store.ts';
@@ -23,7 +24,10 @@ export type StopCause =
 
 export interface AttemptOptions {
   readonly record: RunRecord;
-  readonly paths: RunPaths;
+  readonly attempt: AttemptStart;
+  readonly paths: AttemptPaths;
+  /** The contents of the run's files. */
+  readonly files: string;
   readonly secrets: Secrets;
   /** runledger's own environment, of which the steps inherit a little. */
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -82,13 +86,14 @@ function deadline(timeout: 'run' | 'step', limitMs: number | null) {
 }
 
 /**
- * Executes the one attempt of a run: its steps one after another, until one does not end with 0. Everything that can
+ * Executes an attempt: its steps one after another, until one does not end with 0. Everything that can
  * happen is an ending; it does not throw.
  */
 export async function runAttempt(options: AttemptOptions): Promise<FinishedAttempt> {
   const { record, paths, now, events } = options;
-  const spec = normalizeSpec(record.spec);
-  const resolved = resolveSecrets(record.spec, options.secrets);
+  const own = specOfTask(record.spec, options.attempt.task);
+  const spec = normalizeSpec(own);
+  const resolved = resolveSecrets(own, options.secrets);
   let started: string | null = null;
   const live = createLiveSink(paths.folder, (warning) => recorder.warn(warning));
   const recorder = createRecorder({
@@ -114,6 +119,7 @@ export async function runAttempt(options: AttemptOptions): Promise<FinishedAttem
   const ended = async (): Promise<AttemptEnding> => {
     if ('missing' in resolved) return { kind: 'secretMissing', message: resolved.missing };
     try {
+      await copyFiles(options.files, paths.files);
       await makeFolders(paths);
       await writeFiles(paths.files, secretFiles(spec, options.secrets));
       return await runSteps(options, spec, { recorder, live, saveState });
@@ -152,7 +158,7 @@ async function runSteps(options: AttemptOptions, spec: NormalJobSpec, parts: Ste
 }
 
 async function runOne(
-  { record, paths, secrets, env }: AttemptOptions,
+  { record, attempt, paths, secrets, env }: AttemptOptions,
   spec: NormalJobSpec,
   step: NormalStep,
   index: number,
@@ -168,7 +174,7 @@ async function runOne(
   const end = await runStep({
     command,
     folder: startFolder(paths, step),
-    environment: stepEnvironment(env, record, step, paths, secrets),
+    environment: stepEnvironment(env, record, attempt, step, paths, secrets),
     stop,
     graceMs: spec.timeouts.graceMs,
     onStarted: (pid) => saveState(name, pid),

@@ -1,8 +1,9 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { DEFAULT_FILE_MODE, type NormalJobSpec, type NormalStep } from '../../job/defaults.ts';
 import type { RunFile } from '../port.ts';
-import type { RunPaths } from './layout.ts';
+import { systemCode } from './durable.ts';
+import type { AttemptPaths } from './layout.ts';
 import type { Secrets } from './secrets.ts';
 
 /** A program with its arguments. */
@@ -26,6 +27,13 @@ export async function writeFiles(folder: string, files: readonly RunFile[]): Pro
   for (const file of files) await writeReadOnly(folder, file);
 }
 
+/** Copies the files of the run for one attempt, which then has them to itself. */
+export async function copyFiles(from: string, to: string): Promise<void> {
+  await cp(from, to, { recursive: true, preserveTimestamps: true }).catch((error: unknown) => {
+    if (systemCode(error) !== 'ENOENT') throw error;
+  });
+}
+
 /** Those files of the spec that come from secrets; the values have to be there. */
 export const secretFiles = ({ files }: NormalJobSpec, secrets: Secrets): readonly RunFile[] =>
   files.flatMap(({ path, mode, secret }) => {
@@ -36,7 +44,7 @@ export const secretFiles = ({ files }: NormalJobSpec, secrets: Secrets): readonl
   });
 
 /** Makes the folders that the steps work in. */
-export async function makeFolders(paths: RunPaths): Promise<void> {
+export async function makeFolders(paths: AttemptPaths): Promise<void> {
   const { workspace, home, tmp, files, output, shared, scripts } = paths;
   for (const folder of [workspace, home, tmp, files, output, shared, scripts]) await mkdir(folder, { recursive: true });
 }
@@ -48,7 +56,7 @@ export async function makeFolders(paths: RunPaths): Promise<void> {
 export async function stepCommand(
   { name, execute }: NormalStep,
   index: number,
-  paths: RunPaths,
+  paths: AttemptPaths,
   extra: readonly string[],
 ): Promise<Command> {
   if (execute.kind === 'command') {
@@ -62,5 +70,5 @@ export async function stepCommand(
 }
 
 /** Where a step starts. */
-export const startFolder = (paths: RunPaths, { workingDirectory }: NormalStep): string =>
+export const startFolder = (paths: AttemptPaths, { workingDirectory }: NormalStep): string =>
   resolve(paths.workspace, workingDirectory);

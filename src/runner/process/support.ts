@@ -16,9 +16,6 @@ export function refusedFields(spec: Spec): readonly string[] {
     ['spec.checkout', spec.checkout !== undefined && spec.checkout !== false],
     ['spec.hooks', holdsAnything(spec.hooks)],
     ['spec.finally', holdsAnything(spec.finally)],
-    ['spec.tasks', holdsAnything(spec.tasks)],
-    ['spec.matrix', spec.matrix !== undefined],
-    ['spec.retry.limit', (spec.retry?.limit ?? 0) !== 0],
     ['spec.artifacts', holdsAnything(spec.artifacts?.paths)],
   ];
   return [...refused.flatMap(([field, isRefused]) => (isRefused ? [field] : [])), ...absolute];
