@@ -1,6 +1,6 @@
 import { Cron } from 'croner';
 import { validateDetailed } from 'node-cron';
-import { quote } from './words.ts';
+import { didYouMean, quote } from './words.ts';
 
 const FIELD_WORDS: Readonly<Record<string, string>> = {
   minute: 'minute, 0 to 59',
@@ -15,23 +15,47 @@ const LONGEST_EXPRESSION = 200;
 /** What is wrong with a cron expression of five fields or a short form, as a sentence; undefined when it has instants. */
 export function cronTrouble(expression: string): string | undefined {
   if (expression.length > LONGEST_EXPRESSION) return `${quote(expression)} is too long for a cron expression`;
-  const { valid, errors } = validateDetailed(expression);
+  const fields = expression.trim().split(/\s+/);
+  const { valid, errors } = validateDetailed(fields.join(' '));
   const [first] = errors;
-  if (!valid && first && first.field !== 'expression') {
-    // node-cron knows days that no month has (31 2) as well as values out of range.
-    const impossible = first.message.includes('impossible');
-    if (impossible) return `${quote(expression)} never comes: no such month has a day ${first.value ?? ''}`;
-    return `${quote(expression)}: ${quote(first.value ?? '')} is no ${FIELD_WORDS[first.field] ?? first.field}`;
-  }
+  const impossible = first?.message.includes('impossible') === true;
+  if (!valid && first && first.field !== 'expression' && !impossible)
+    return `${quote(expression)}: ${notAField(first.value, first.field)}`;
   try {
     // croner computes the instants, so it has to agree. Any moment does as a start: this is no question of now.
-    const next = new Cron(expression, { mode: '5-part', paused: true, timezone: 'UTC' }).nextRun(new Date(0));
+    const next = cronOf(fields).nextRun(new Date(0));
+    // node-cron knows days that no month has (31 2) as well as values out of range.
+    if (impossible) {
+      const never = next ? ':' : ' never comes:';
+      return `${quote(expression)}${never} no such month has a day ${first.value ?? ''}`;
+    }
     if (!next) return `${quote(expression)} never comes`;
     if (valid) return undefined;
   } catch {
-    // said below
+    const trouble = fieldTrouble(fields);
+    if (trouble !== undefined) return `${quote(expression)}: ${trouble}`;
   }
-  return `${quote(expression)} is not a cron expression; write five fields such as "30 2 * * 1-5", or @daily`;
+  return `${quote(expression)} is not a cron expression; write five fields (none for seconds) such as "30 2 * * 1-5", or @daily`;
+}
+
+const cronOf = (fields: readonly string[]): Cron =>
+  new Cron(fields.join(' '), { mode: '5-part', paused: true, utcOffset: 0 });
+
+const notAField = (value: string | undefined, field: string): string =>
+  `${quote(value ?? '')} is no ${FIELD_WORDS[field] ?? field}`;
+
+/** Which field croner does not take: node-cron lets ranges run backwards and names be written out, croner does not. */
+function fieldTrouble(fields: readonly string[]): string | undefined {
+  for (const [index, name] of Object.keys(FIELD_WORDS).entries()) {
+    const value = fields[index];
+    try {
+      cronOf(fields.map((field, other) => (other === index ? field : '*')));
+    } catch (error) {
+      const backwards = error instanceof Error && error.message.includes('larger than');
+      return `${notAField(value, name)}${backwards ? '; a range goes upwards' : ''}`;
+    }
+  }
+  return undefined;
 }
 
 /** Whether the name is one of the IANA time zone database, as far as this Node knows it. */
@@ -43,7 +67,9 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
-/** The time zone that was probably meant. */
-export function timeZones(): readonly string[] {
-  return Intl.supportedValuesOf('timeZone');
+/** The time zone that was probably meant, as the end of a sentence: by its city alone, or one that is written much alike. */
+export function timeZoneHint(name: string): string {
+  const zones = Intl.supportedValuesOf('timeZone');
+  const city = zones.find((zone) => zone.split('/').at(-1)?.toLowerCase() === name.toLowerCase());
+  return city === undefined ? didYouMean(name, zones) : `; did you mean ${quote(city)}?`;
 }

@@ -5,6 +5,7 @@ import type { Finding } from './explain.ts';
 import type { Position } from './model.ts';
 import type { FieldPath } from './positions.ts';
 import { placeFindings } from './problems.ts';
+import { misreadFindings } from './rules-matrix.ts';
 import { NOT_SUPPORTED, UNSUPPORTED_KINDS } from './support.ts';
 import { validateJob, validateRunnerSet } from './validate.ts';
 import { didYouMean, nearest, quote, shorten } from './words.ts';
@@ -134,11 +135,18 @@ function judgeDocument(path: string, yaml: YamlFile, document: Mapping, place: D
       : { kind: 'runnerSet', ...place, name: manifest.metadata.name, runnerSet: manifest };
   }
   const { json, findings } = validateJob(document, path);
-  if (findings) return fail(findings);
+  const misread = misreadValues(document, (field) => yaml.written(index, field));
+  if (findings || misread.length > 0) return fail([...misread, ...(findings ?? [])]);
   // Shares nothing with the file's text: the parser's strings are slices that would keep all of it in memory.
   const job = JSON.parse(json) as Job;
   const digest = readsFiles(job) ? null : digestOf(job.spec);
   return { kind: 'job', ...place, name: job.metadata.name, job, digest, needs: neededJobs(document) };
+}
+
+/** Values of a matrix that YAML reads as another text; what has no text is not looked at. */
+function misreadValues({ spec }: Mapping, written: (field: FieldPath) => string | undefined): readonly Finding[] {
+  const matrix = isMapping(spec) ? spec['matrix'] : undefined;
+  return isMapping(matrix) ? misreadFindings(matrix, written) : [];
 }
 
 function versionTrouble({ apiVersion }: Mapping): Finding | undefined {

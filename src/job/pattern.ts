@@ -1,4 +1,4 @@
-import { type Context, createContext, Script } from 'node:vm';
+import { withTimeLimit } from './time-limit.ts';
 
 /** Bounds on the regular expressions that manifests bring, since one of them can take longer than the universe has lasted. */
 export const PATTERN_LIMITS = { patternLength: 200, valueLength: 1_000, budgetMs: 250 } as const;
@@ -25,9 +25,7 @@ export function matchesPattern(pattern: string, value: string): boolean | 'slow'
   const expression = new RegExp(pattern, 'u');
   if (isQuick(pattern, value)) return expression.test(value);
   try {
-    sandbox ??= createContext({});
-    Object.assign(sandbox, { expression, value });
-    return TEST.runInContext(sandbox, { timeout: PATTERN_LIMITS.budgetMs }) === true;
+    return withTimeLimit(PATTERN_LIMITS.budgetMs, () => expression.test(value));
   } catch {
     return 'slow';
   }
@@ -43,8 +41,3 @@ function isQuick(pattern: string, value: string): boolean {
   const alternatives = pattern.match(/\|/g)?.length ?? 0;
   return (value.length + 2) ** repetitions * 2 ** alternatives <= 1_000_000;
 }
-
-/** The one way to stop a regular expression: V8 ends it with the script that runs it. */
-const TEST = new Script('expression.test(value)');
-/** Made when first needed, and shared: it holds nothing from one test to the next that matters. */
-let sandbox: Context | undefined;

@@ -17,6 +17,8 @@ export interface Entry {
 export interface TreeNode {
   /** Offset of the value in the text; -1 where nothing is written (`key:`). */
   readonly start: number;
+  /** Offset after a scalar without quotes; -1 for any other value. */
+  readonly end: number;
   readonly entries: readonly Entry[];
   readonly items: readonly TreeNode[];
 }
@@ -71,6 +73,13 @@ export function locateField(root: TreeNode, path: FieldPath, place: Place): numb
   return Math.max(0, wanted === 'key' || node.start < 0 ? keyStart : node.start);
 }
 
+/** A scalar without quotes as it is written; undefined for any other value, and behind an alias. */
+export function plainText(text: string, root: TreeNode, path: FieldPath): string | undefined {
+  let node: TreeNode | undefined = root;
+  for (const part of path) node = node && (typeof part === 'number' ? itemAt(node, part) : entryAt(node, part))?.value;
+  return node && node.end >= 0 ? text.slice(node.start, node.end) : undefined;
+}
+
 function itemAt(node: TreeNode, index: number): { keyStart: number; value: TreeNode } | undefined {
   const value = node.items[index];
   return value && { keyStart: value.start, value };
@@ -80,7 +89,7 @@ function entryAt(node: TreeNode, key: string): Entry | undefined {
   return node.entries.find((entry) => entry.key === key);
 }
 
-const NOTHING: TreeNode = { start: -1, entries: [], items: [] };
+const NOTHING: TreeNode = { start: -1, end: -1, entries: [], items: [] };
 
 /** The tree of a document's places. `opening` is the index of the event that opens the document. */
 export function buildTree(text: string, events: readonly Event[], opening: number): TreeNode {
@@ -93,11 +102,13 @@ export function buildTree(text: string, events: readonly Event[], opening: numbe
     if (event === undefined || event.type === EVENT_ID.POP || event.type === EVENT_ID.DOCUMENT) return NOTHING;
     if (event.type === EVENT_ID.ALIAS) {
       const target = anchors.get(text.slice(event.anchorStart, event.anchorEnd));
-      return { ...(target ?? NOTHING), start: event.anchorStart - 1 };
+      return { ...(target ?? NOTHING), start: event.anchorStart - 1, end: -1 };
     }
     const anchor = event.anchorStart < 0 ? undefined : text.slice(event.anchorStart, event.anchorEnd);
     const node =
-      event.type === EVENT_ID.SCALAR ? { ...NOTHING, start: scalarStart(text, event) } : buildCollection(event);
+      event.type === EVENT_ID.SCALAR
+        ? { ...NOTHING, start: scalarStart(text, event), end: event.style === SCALAR_STYLE.PLAIN ? event.valueEnd : -1 }
+        : buildCollection(event);
     if (anchor !== undefined) anchors.set(anchor, node);
     return node;
   };
@@ -118,7 +129,7 @@ export function buildTree(text: string, events: readonly Event[], opening: numbe
       entries.push({ key, keyStart, value: build() });
     }
     cursor += 1;
-    return { start: event.start, entries, items };
+    return { ...NOTHING, start: event.start, entries, items };
   };
 
   return build();

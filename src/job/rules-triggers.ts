@@ -1,8 +1,8 @@
-import { cronTrouble, isTimeZone, timeZones } from './cron.ts';
+import { cronTrouble, isTimeZone, timeZoneHint } from './cron.ts';
 import type { FieldPath } from './positions.ts';
 import type { Report, Rule } from './rule.ts';
 import { checkPositive } from './rules-limits.ts';
-import { didYouMean, quote } from './words.ts';
+import { quote } from './words.ts';
 
 interface Schedule {
   readonly cron: string;
@@ -10,11 +10,16 @@ interface Schedule {
   readonly deadline?: string;
 }
 
+/** Every pass looks at each of them. */
+const MOST_SCHEDULES = 100;
+
 export const schedulesRule: Rule = ({ job }, report) => {
   const schedule: Schedule | readonly Schedule[] | undefined = job.spec.on?.schedule;
   if (schedule === undefined) return;
   const path = ['spec', 'on', 'schedule'];
   if ('cron' in schedule) checkSchedule(schedule, path, report);
+  else if (schedule.length > MOST_SCHEDULES)
+    report(path, `has ${schedule.length} schedules; the most is ${MOST_SCHEDULES}`);
   else for (const [index, entry] of schedule.entries()) checkSchedule(entry, [...path, index], report);
 };
 
@@ -22,7 +27,7 @@ function checkSchedule({ cron, timeZone, deadline }: Schedule, path: FieldPath, 
   const trouble = cronTrouble(cron);
   if (trouble !== undefined) report([...path, 'cron'], trouble);
   if (timeZone !== undefined && !isTimeZone(timeZone))
-    report([...path, 'timeZone'], `${quote(timeZone)} is not a time zone${didYouMean(timeZone, timeZones())}`);
+    report([...path, 'timeZone'], `${quote(timeZone)} is not a time zone${timeZoneHint(timeZone)}`);
   checkPositive(report, deadline, () => [...path, 'deadline']);
 }
 

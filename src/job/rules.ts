@@ -1,6 +1,8 @@
 import type { Finding } from './explain.ts';
+import { expressionsRule } from './rules-expressions.ts';
 import { contentRule, filesRule } from './rules-files.ts';
 import { durationsRule, exitCodesRule, logSizesRule } from './rules-limits.ts';
+import { matrixRule, tasksRule } from './rules-matrix.ts';
 import { parametersRule } from './rules-parameters.ts';
 import { needsRule, schedulesRule } from './rules-triggers.ts';
 import { eachStep, findingsOf, type Judged, type Rule } from './rule.ts';
@@ -12,6 +14,11 @@ import { quote } from './words.ts';
 /** What a Job that its schema allows may still not say, as far as the manifest alone tells. */
 export function ruleFindings(judged: Judged): readonly Finding[] {
   return findingsOf(RULES, judged);
+}
+
+/** What a Job with the values of its templates filled in may not say. */
+export function renderedFindings(judged: Judged): readonly Finding[] {
+  return findingsOf(RENDERED, judged);
 }
 
 const RESERVED_LABEL = /^([^/]*\.)?runledger\.dev\//;
@@ -56,10 +63,16 @@ const RULES: readonly Rule[] = [
   filesRule,
   contentRule,
   parametersRule,
+  tasksRule,
+  matrixRule,
   schedulesRule,
   needsRule,
   durationsRule,
   logSizesRule,
   exitCodesRule,
   stringsRule,
+  expressionsRule,
 ];
+
+/** What values that were filled in can break. */
+const RENDERED: readonly Rule[] = [stepsRule, imagesRule, filesRule, contentRule, stringsRule];

@@ -28,7 +28,7 @@ export function validateJob(document: unknown, manifestPath: string): ValidatedJ
   if (findings.length + unsupported.length + broken.length === 0) return { json: text };
   // A value that is no value of the field at all is not one that this version can't do yet.
   const refused = new Set(findings.map(({ path }) => formatPath(path)));
-  return { findings: [...findings, ...unsupported.filter(({ path }) => !refused.has(formatPath(path))), ...broken] };
+  return { findings: [...findings, ...broken, ...unsupported.filter(({ path }) => !refused.has(formatPath(path)))] };
 }
 
 /** Judges a document of kind RunnerSet by its schema. */

@@ -1,6 +1,14 @@
 import { constructFromEvents, EVENT_ID, type Event, parseEvents, YAMLException } from 'js-yaml';
 import type { Position } from './model.ts';
-import { buildTree, createLineIndex, type FieldPath, locateField, type Place, type TreeNode } from './positions.ts';
+import {
+  buildTree,
+  createLineIndex,
+  type FieldPath,
+  locateField,
+  type Place,
+  plainText,
+  type TreeNode,
+} from './positions.ts';
 import { decodeUtf8 } from './utf8.ts';
 
 /**
@@ -34,6 +42,8 @@ export interface YamlFile {
   position(document: number): Position;
   /** Where a field of a document is written, or the nearest thing around it that is. */
   locate(document: number, path: FieldPath, place: Place): Position;
+  /** A scalar without quotes as it is written: `3.10`. Undefined for any other value. */
+  written(document: number, path: FieldPath): string | undefined;
 }
 
 export type YamlResult =
@@ -97,6 +107,7 @@ function readText(text: string): YamlResult {
       size: (document) => (starts[document + 1] ?? events.length) - (starts[document] ?? 0),
       position: (document) => lines.at(offsetOf(events[(starts[document] ?? 0) + 1])),
       locate: (document, path, place) => lines.at(locateField(treeOf(document), path, place)),
+      written: (document, path) => plainText(text, treeOf(document), path),
     },
   };
 }

@@ -504,10 +504,14 @@ export interface PathFilter {
 
 /** A cron expression and what happens when an instant was missed. */
 export interface Schedule {
-  /** Five fields (minute, hour, day of the month, month, day of the week), or a short form such as @daily. */
+  /**
+   * Five fields (minute, hour, day of the month, month, day of the week), or a short form such as @daily. Where both
+   * the day of the month and the day of the week are given, either is enough.
+   */
   readonly cron: Cron;
   /**
-   * The time zone in which the fields are read. An instant in the hour that a clock change leaves out moves past it.
+   * The time zone in which the fields are read. A time that a clock change leaves out comes right after it; one that
+   * comes twice counts the first time only, unless the hour field is * and so every hour is meant.
    */
   readonly timeZone?: TimeZone;
   /**
@@ -1322,6 +1326,23 @@ export interface Artifact {
   readonly task?: string;
 }
 
+/**
+ * Where the artifacts of an attempt lie in the artifact store, as one tar.zst, and whether they are whole. Without a
+ * key nothing was stored.
+ */
+export interface ArchiveReference {
+  /** The name of the archive in the store. */
+  readonly key?: string;
+  /** The size of the archive. */
+  readonly bytes?: number;
+  /** The SHA-256 of the archive. */
+  readonly sha256?: Sha256;
+  /** true when the archive holds everything that was to be kept. */
+  readonly complete: boolean;
+  /** Why something is missing, as a sentence. */
+  readonly reason?: string;
+}
+
 /** How one task of a run ended: like its last attempt. */
 export interface TaskOutcome {
   /** The name of the task. That of a matrix task is made of its values, joined with hyphens. */
@@ -1368,6 +1389,8 @@ export interface AttemptOutcome {
   readonly node?: string;
   /** The log of the attempt. Absent where nothing had started. */
   readonly log?: LogReference;
+  /** The artifacts of the attempt. Absent where there are none. */
+  readonly archive?: ArchiveReference;
   /** When the attempt was asked for, started and finished. */
   readonly times: Times;
 }

@@ -1,21 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseManifests } from '../../src/job/parse.ts';
-import { formatProblem } from '../../src/job/problems.ts';
-import { jobYaml } from './world.ts';
-
-/** All that is said about a file, as a person reads it; its path, which begins each line, is cut off. */
-function saidOf(text: string, path = 'jobs/a.yaml'): readonly string[] {
-  const { documents, broken } = parseManifests(path, Buffer.from(text), { wasManifest: false });
-  const problems = [
-    ...(broken ?? []),
-    ...documents.flatMap((document) => ('problems' in document ? document.problems : [])),
-  ];
-  return problems.map((problem) => formatProblem(problem).slice(path.length + 1));
-}
-
-/** What is said about the spec of a job named `a`, whose lines begin at line 6, column 3. */
-const saidOfSpec = (...spec: readonly string[]): readonly string[] => saidOf(jobYaml('a', ...spec));
+import { jobYaml, saidOf, saidOfSpec } from './world.ts';
 
 const format = suite('messages: form');
 
@@ -54,7 +40,7 @@ format('no message is longer than 200 characters, whatever the values', () => {
       'run: x',
     ),
   );
-  assert.is(said.length, 7);
+  assert.is(said.length, 8);
   for (const line of said) assert.ok(line.replace(/^\d+:\d+: [^:]*: /, '').length <= 200, line);
 });
 
@@ -291,6 +277,31 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    name: 'values of parameters that no process can be given, or that are too long',
+    spec: [
+      'run: x',
+      'parameters:',
+      `  A: { default: ${'a'.repeat(4_097)} }`,
+      `  B: { enum: [b, ${'b'.repeat(5_000)}], default: b }`,
+      `  C: { pattern: x, default: ${'x'.repeat(1_001)} }`,
+      '  D: { enum: [], default: x }',
+      '  E: { enum: [a, a], default: a }',
+      '  F: { pattern: "[a-", default: a }',
+      '  G: { default: [a] }',
+      '  H: { defualt: a }',
+    ],
+    says: [
+      `8:19: spec.parameters.A.default: "${'a'.repeat(59)}…" has 4097 bytes; a parameter may have 4096`,
+      `9:20: spec.parameters.B.enum[1]: "${'b'.repeat(59)}…" has 5000 bytes; a parameter may have 4096`,
+      `10:31: spec.parameters.C.default: "${'x'.repeat(59)}…" has more than 1000 characters`,
+      '11:16: spec.parameters.D.enum: has no entries; write at least one',
+      '12:20: spec.parameters.E.enum[1]: "a" is in the list twice',
+      '13:19: spec.parameters.F.pattern: "[a-" is not a regular expression: unterminated character class',
+      '14:19: spec.parameters.G.default: is a list; write a string',
+      '15:10: spec.parameters.H.defualt: unknown field; did you mean "default"?',
+    ],
+  },
+  {
     name: 'a parameter without a default is fine where no run starts by itself',
     spec: ['run: x', 'on: {}', 'parameters: { C: { enum: [x] } }'],
     says: [],
@@ -327,7 +338,7 @@ const CASES: readonly Case[] = [
     spec: [
       'run: x',
       'description: shows ${{ params.X }} as it is',
-      'image: "a:${{ params.X }}"',
+      'image: "a:${{ run.number }}"',
       'on: { commit: { paths: ["${{ params.X }}"] } }',
     ],
     says: [

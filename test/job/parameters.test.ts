@@ -1,7 +1,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type CodedError, isCoded } from '../../src/errors.ts';
-import { resolveParameters, withParameters } from '../../src/job/parameters.ts';
+import { tasksOf } from '../../src/job/fan-out.ts';
+import { resolveParameters, taskParameters, withParameters } from '../../src/job/parameters.ts';
 
 const test = suite('parameters');
 
@@ -71,6 +72,36 @@ test('a pattern that would never come to an end is stopped', () => {
 
 test('names that objects have anyway are no parameters', () => {
   assert.match(refusal({ DAY: '2026-11-20', constructor: 'x' }).message, 'the job has no parameter "constructor"');
+});
+
+test('values are bounded, and what a process can be given', () => {
+  assert.match(
+    refusal({ DAY: '2026-11-20', NOTE: 'ä'.repeat(2_049) }).message,
+    /^NOTE: "ä+…" has 4098 bytes; a parameter may have 4096$/,
+  );
+  assert.is(resolveParameters(spec, { DAY: '2026-11-20', NOTE: 'x'.repeat(4_096) })['NOTE']?.length, 4_096);
+  assert.match(
+    refusal({ DAY: '2026-11-20', NOTE: 'a\0b' }).message,
+    /holds a NUL character, which no process can be given$/,
+  );
+  assert.match(refusal({ DAY: '2026-11-20', NOTE: '\ud800' }).message, /holds half of a surrogate pair/);
+});
+
+test('a parameter that the matrix sets has a value per task, and none of the run', () => {
+  const matrixSpec = { run: 'x', parameters: { A: { enum: ['1', '2'] }, B: {} }, matrix: { A: [1, 2] } };
+  const values = resolveParameters(matrixSpec, { B: 'b' });
+  assert.equal(values, { B: 'b' });
+  assert.equal(
+    tasksOf(matrixSpec).map((task) => taskParameters(values, task)),
+    [
+      { B: 'b', A: '1' },
+      { B: 'b', A: '2' },
+    ],
+  );
+  assert.throws(
+    () => resolveParameters(matrixSpec, { A: '1' }),
+    /^the matrix sets the parameter A, for each task; it can't be given$/,
+  );
 });
 
 test('a spec with values as its defaults', () => {

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
+import fc from 'fast-check';
 import picomatch from 'picomatch';
 import { terminalError } from '../../src/errors.ts';
+import { parseManifests } from '../../src/job/parse.ts';
+import { formatProblem } from '../../src/job/problems.ts';
 import type { Snapshot, SourceFile } from '../../src/sources/port.ts';
 
 /** A revision that lies in memory. */
@@ -43,3 +46,63 @@ export function jobYaml(name: string, ...spec: readonly string[]): string {
   const head = ['apiVersion: runledger.dev/v1', 'kind: Job', 'metadata:', `  name: ${name}`, 'spec:'];
   return [...head, ...spec.map((line) => `  ${line}`), ''].join('\n');
 }
+
+/** All that is said about a file, as a person reads it; its path, which begins each line, is cut off. */
+export function saidOf(text: string, path = 'jobs/a.yaml'): readonly string[] {
+  const { documents, broken } = parseManifests(path, Buffer.from(text), { wasManifest: false });
+  const problems = [
+    ...(broken ?? []),
+    ...documents.flatMap((document) => ('problems' in document ? document.problems : [])),
+  ];
+  return problems.map((problem) => formatProblem(problem).slice(path.length + 1));
+}
+
+/** What is said about the spec of a job named `a`, whose lines begin at line 6, column 3. */
+export const saidOfSpec = (...spec: readonly string[]): readonly string[] => saidOf(jobYaml('a', ...spec));
+
+/** What is said about a spec, without what this version can't do yet. */
+export const saidOfForm = (...spec: readonly string[]): readonly string[] =>
+  saidOfSpec(...spec).filter((line) => !line.endsWith('is not supported by this version yet'));
+
+const EXPRESSION_WORD = fc.constantFrom(
+  'params',
+  'matrix',
+  'needs',
+  'trigger',
+  '.',
+  '.',
+  'REGION',
+  'node',
+  '"a"',
+  '1',
+  '1.5',
+  '+',
+  '==',
+  '&&',
+  '!',
+  '-',
+  '?',
+  ':',
+  '(',
+  ')',
+  '[',
+  ']',
+  '{',
+  '}',
+  ',',
+  'has',
+  'size',
+  '.map(x,',
+  '.exists(x,',
+  'x',
+  '.matches(',
+  '__proto__',
+  'constructor',
+  'in',
+);
+
+/** Texts that are nearly expressions, or nothing of the kind. */
+export const hostileExpression = fc.oneof(
+  fc.array(EXPRESSION_WORD, { maxLength: 12 }).map((words) => words.join(' ')),
+  fc.string().filter((text) => !text.includes('\0')),
+);

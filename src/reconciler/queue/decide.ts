@@ -9,15 +9,18 @@ import { createPools, impossible, keyOf } from './pools.ts';
  * docs/queueing.md states the rules.
  */
 export function decideQueue(input: QueueInput): QueueDecision {
-  const { runs, capacities, now } = input;
+  const { capacities, now } = input;
+  // Sorted once: all that follows keeps this order, and sorting what is nearly sorted costs little.
+  const runs = input.runs.toSorted(compareRuns);
   const present = runs.filter((run) => !isExpired(run, now));
   const expired = runs.filter((run) => isExpired(run, now));
   const { replaced, skipped, left } = applyPolicies(present);
   const askers = left.filter(({ begun }) => !begun);
   const gone = new Set(expired);
+  const both = expired.length === 0 ? askers : [...askers, ...expired].sort(compareRuns);
   const groups = groupWaits(
     present.filter(({ begun }) => begun),
-    [...askers, ...expired],
+    both,
     // What can't start as things are holds nobody up.
     (run) => !gone.has(run) && run.waiting.some((task) => !impossible(run, task, capacities)),
   );
@@ -55,7 +58,7 @@ function walk(
       starts.push(keyOf(entry));
     }
   }
-  const timedOut = [...expired].sort(compareRuns).map((run) => timedOutOf(run, now, causes.get(run)));
+  const timedOut = [...expired].map((run) => timedOutOf(run, now, causes.get(run)));
   return { starts, waiting, timedOut };
 }
 
@@ -69,13 +72,18 @@ const timedOutOf = ({ job, run, queued }: ActiveRun, now: number, wait: Wait | u
   ...(wait && { for: wait }),
 });
 
-/** Counts those that wait for the same. */
+/** Counts those that wait for the same: for the tasks of their run, for a runner set, for the source. */
 function createPlaces(): (entry: QueueEntry, wait: Wait) => number {
-  const counts = new Map<unknown, number>();
-  return ({ run }, wait) => {
-    const line = wait.kind === 'maxParallel' ? run : 'runnerSet' in wait ? `set ${wait.runnerSet}` : wait.kind;
-    const position = (counts.get(line) ?? 0) + 1;
-    counts.set(line, position);
-    return position;
+  const sets = new Map<string, number>();
+  const others = new Map<ActiveRun | 'source', number>();
+  return ({ run }, { kind }) => {
+    if (run.runnerSet !== undefined && kind !== 'maxParallel' && kind !== 'attempts') return next(sets, run.runnerSet);
+    return next(others, kind === 'maxParallel' ? run : 'source');
   };
+}
+
+function next<T>(counts: Map<T, number>, line: T): number {
+  const position = (counts.get(line) ?? 0) + 1;
+  counts.set(line, position);
+  return position;
 }

@@ -1,6 +1,6 @@
 import type { RunKey } from '../../runner/port.ts';
 import type { ActiveRun, Replaced, Skipped, Wait } from './model.ts';
-import { compareArrivals, compareRuns } from './order.ts';
+import { compareArrivals, compareNames } from './order.ts';
 
 const keyOf = ({ job, run }: RunKey): RunKey => ({ job, run });
 
@@ -14,30 +14,38 @@ const keyOf = ({ job, run }: RunKey): RunKey => ({ job, run });
 export function applyPolicies(runs: readonly ActiveRun[]): {
   readonly replaced: readonly Replaced[];
   readonly skipped: readonly Skipped[];
-  /** The runs that go on. */
+  /** The runs that go on, in the order in which they were given. */
   readonly left: readonly ActiveRun[];
 } {
   const replaced: Replaced[] = [];
   const skipped: Skipped[] = [];
-  const left: ActiveRun[] = [];
-  for (const [group, members] of Map.groupBy(runs, (run) => run.group)) {
-    const arrived = members.toSorted(compareArrivals);
+  const ended = new Set<ActiveRun>();
+  const groups = new Set(
+    runs.filter(({ policy }) => policy === 'replace' || policy === 'skip').map(({ group }) => group),
+  );
+  const members = Map.groupBy(groups.size === 0 ? [] : runs.filter(({ group }) => groups.has(group)), groupOf);
+  for (const [group, unsorted] of members) {
+    const arrived = unsorted.toSorted(compareArrivals);
     const replacing = arrived.findLastIndex(({ policy }) => policy === 'replace');
     let before: ActiveRun | undefined;
     for (const [index, run] of arrived.entries()) {
       if (run.policy === 'skip' && !run.begun && before) {
         skipped.push({ ...keyOf(run), group, because: keyOf(before) });
+        ended.add(run);
         continue;
       }
       if (index < replacing) {
         replaced.push({ ...keyOf(run), group, by: keyOf(arrived[replacing]!), begun: run.begun });
-      } else left.push(run);
+        ended.add(run);
+      }
       if (index === replacing || !before) before = run;
     }
   }
-  const byKey = (a: RunKey, b: RunKey): number => (a.job < b.job ? -1 : a.job > b.job ? 1 : a.run - b.run);
-  return { replaced: replaced.sort(byKey), skipped: skipped.sort(byKey), left };
+  const left = ended.size === 0 ? runs : runs.filter((run) => !ended.has(run));
+  return { replaced: replaced.sort(compareNames), skipped: skipped.sort(compareNames), left };
 }
+
+const groupOf = ({ group }: ActiveRun): string => group;
 
 /** What a run waits for in its group, and its place there. */
 export interface GroupWait {
@@ -58,7 +66,7 @@ interface Line {
 /**
  * Which of the runs that have not begun have to wait for their group, by run. Two runs of a group exclude each other unless
  * the later one's policy is `allow`. A run waits for those which it excludes and which have begun or are before it in the
- * order of the queue. Those in `askers` that are not `inLine` hold nobody up.
+ * order of the queue. `askers` are in that order; those of them that are not `inLine` hold nobody up.
  */
 export function groupWaits(
   begun: readonly ActiveRun[],
@@ -75,7 +83,7 @@ export function groupWaits(
     return line;
   };
   for (const run of begun.toSorted(compareArrivals)) stand(run, lineOf(run.group));
-  for (const run of askers.toSorted(compareRuns)) {
+  for (const run of askers) {
     const line = lineOf(run.group);
     const other = excluding(run, line);
     const position = line.waiting + 1;

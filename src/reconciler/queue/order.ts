@@ -1,3 +1,4 @@
+import type { RunKey } from '../../runner/port.ts';
 import type { ActiveRun, WaitingTask } from './model.ts';
 
 /**
@@ -38,4 +39,5 @@ export const compareRuns = (a: ActiveRun, b: ActiveRun): number =>
 /** Which run was there first; this says which one's concurrency policy counts between two. */
 export const compareArrivals = (a: ActiveRun, b: ActiveRun): number => a.queued - b.queued || compareNames(a, b);
 
-const compareNames = (a: ActiveRun, b: ActiveRun): number => (a.job < b.job ? -1 : a.job > b.job ? 1 : a.run - b.run);
+/** By job, then by number. */
+export const compareNames = (a: RunKey, b: RunKey): number => (a.job < b.job ? -1 : a.job > b.job ? 1 : a.run - b.run);

@@ -77,17 +77,21 @@ type WallTimes = (wall: number) => { readonly latest: number | undefined; readon
 
 function wallTimes(cron: string): WallTimes {
   const pattern = new Cron(cron, { mode: '5-part', paused: true, utcOffset: 0 });
-  let known: ReturnType<WallTimes> | undefined;
+  const known: ReturnType<WallTimes>[] = [];
   return (wall) => {
-    const within = known && wall >= (known.latest ?? -Infinity) && wall < (known.next ?? Infinity);
-    if (known && within) return known;
+    const found = known.find(({ latest = -Infinity, next = Infinity }) => latest <= wall && wall < next);
+    if (found) return found;
     const next = pattern.nextRun(new Date(wall))?.getTime();
     // What croner calls previous is earlier than its reference.
     const latest = pattern.previousRuns(1, new Date(wall + 1))[0]?.getTime();
-    known = { latest, next };
-    return known;
+    known.unshift({ latest, next });
+    known.length = Math.min(known.length, ANSWERS_KEPT);
+    return { latest, next };
   };
 }
+
+/** A pass asks for now, and for a few instants before. */
+const ANSWERS_KEPT = 4;
 
 const HOUR = 3_600_000;
 /** Clocks are set by a day at the most: where a country crosses the date line. */
