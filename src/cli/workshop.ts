@@ -56,7 +56,6 @@ export function composeReconciler({ by, ...choice }: ReconcilerChoice): Reconcil
     params: (job, given) => resolveParameters(job.manifest.spec, given),
     files: resolveFiles,
     finish: (run, unstarted, finished) => finishRun(run, unstarted, finished, by),
-    condition: () => null,
   });
 }
 

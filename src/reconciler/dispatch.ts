@@ -83,14 +83,16 @@ export function dispatch(input: DispatchInput): Dispatch {
     const by = superseded.get(runId(run.record));
     const gate = state.begun ? OPEN : gateOf(run.record.spec, run.record.chain, input);
     if (state.ended) ends.push(endOf(run, state));
-    else if (by !== undefined)
-      ends.push(endUnbegun(run, 'cancelled', 'Superseded', `run ${by} of the job takes its place`));
-    else if (gate.kind === 'shut') ends.push(endUnbegun(run, 'skipped', gate.reason, gate.message));
+    else if (by !== undefined) ends.push(endUnbegun(run, supersededBy(`run ${by} of the job takes its place`)));
+    else if (gate.kind === 'shut') ends.push(endUnbegun(run, unexecuted('skipped', gate.reason, gate.message)));
     else if (gate.kind === 'waits') {
       const deadline = Date.parse(run.record.queued) + state.spec.timeouts.queueMs;
       if (now >= deadline)
         ends.push(
-          endUnbegun(run, 'timed-out', 'QueueTimeout', `waited for ${gate.for} until timeouts.queue had passed`),
+          endUnbegun(
+            run,
+            unexecuted('timed-out', 'QueueTimeout', `waited for ${gate.for} until timeouts.queue had passed`),
+          ),
         );
       else {
         waits.set(runId(run.record), `for ${gate.for}`);
@@ -122,6 +124,17 @@ export function dispatch(input: DispatchInput): Dispatch {
     wakeAt: Number.isFinite(next) ? next : null,
   };
 }
+
+const unexecuted = (result: Judgement['result'], reason: Reason, message: string): Judgement => ({
+  result,
+  reason,
+  message,
+  exitCode: null,
+  step: null,
+});
+
+/** How a run ends that another one takes the place of; `message` is a sentence that says which. */
+export const supersededBy = (message: string): Judgement => unexecuted('cancelled', 'Superseded', message);
 
 const OPEN: Gate = { kind: 'open', upstream: [] };
 
@@ -184,7 +197,7 @@ function endings(
   const ends: RunEnd[] = [];
   const end = (key: RunKey, ...how: [Judgement['result'], Reason, string]): void => {
     const candidate = byId.get(runId(key));
-    if (candidate) ends.push(endUnbegun(candidate.run, ...how));
+    if (candidate) ends.push(endUnbegun(candidate.run, unexecuted(...how)));
   };
   for (const replaced of queue.replaced) {
     const candidate = byId.get(runId(replaced));
@@ -208,7 +221,7 @@ const endOf = (run: LiveRun, state: RunState): RunEnd => ({
   ),
 });
 
-export function endUnbegun(run: LiveRun, result: Judgement['result'], reason: Reason, message: string): RunEnd {
-  const judgement: Judgement = { result, reason, message, exitCode: null, step: null };
+/** The end of a run that nothing was executed of. */
+export function endUnbegun(run: LiveRun, judgement: Judgement): RunEnd {
   return { run, unstarted: new Map(tasksOf(run.record.spec).map(({ name }) => [name, judgement])) };
 }

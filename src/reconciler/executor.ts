@@ -3,7 +3,8 @@ import type { LedgerChange } from '../ledger/port.ts';
 import type { LiveRun, RunKey, RunRecord } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import { createBatch } from './batch.ts';
-import { dispatch, endUnbegun, type RunEnd, runId, type RunStart } from './dispatch.ts';
+import { conditionEnd, withGroup } from './condition.ts';
+import { dispatch, endUnbegun, type RunEnd, runId, type RunStart, supersededBy } from './dispatch.ts';
 import { finishedFacts } from './facts.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
 import { chainOf, runRecord, upstreamOf } from './record.ts';
@@ -136,8 +137,8 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
   const start = async (begin: RunStart, seen: Observation, signal: AbortSignal): Promise<RunEnd | undefined> => {
     const { run, attempts, upstream } = begin;
     const record = run.held ? run.record : { ...run.record, ...(await upstreamOf(seen.view, upstream)) };
-    const because = run.held ? null : parts.condition(record);
-    if (because !== null) return endUnbegun(run, 'skipped', 'ConditionFalse', because);
+    const end = run.held ? null : conditionEnd(record);
+    if (end) return endUnbegun(run, end);
     const job = seen.catalog.jobs.get(record.job);
     const files = run.held || !job ? [] : await parts.files(job, seen.snapshot);
     await parts.runner.start(record, files, attempts, signal);
@@ -151,7 +152,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     actions.flatMap((action) => {
       if (action.action !== 'record' || action.reason !== 'Superseded') return [];
       const run = live.find(({ record }) => record.job === action.job && record.run === action.run);
-      return run ? [endUnbegun(run, 'cancelled', 'Superseded', 'the job has changed before it was started')] : [];
+      return run ? [endUnbegun(run, supersededBy('the job has changed before it was started'))] : [];
     });
 
   return {
@@ -226,7 +227,7 @@ async function composeRecord(
   if (!job) throw new TypeError(`a planned run of ${action.job}, which is no job`);
   const id = action.trigger?.kind === 'request' ? action.trigger.id : undefined;
   const request = options.requests.find((candidate) => candidate.id === id);
-  return runRecord({
+  const record = runRecord({
     action,
     desired: job,
     revision: seen.catalog.revision,
@@ -236,6 +237,7 @@ async function composeRecord(
     chain: chainOf(action, seen),
     now: parts.now().toISOString(),
   });
+  return withGroup(record);
 }
 
 /** Does the work for each item, `limit` at a time. */

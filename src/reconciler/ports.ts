@@ -1,6 +1,6 @@
 import type { Catalog, DesiredJob } from '../job/model.ts';
 import type { FinishedRun, Ledger, LedgerView } from '../ledger/port.ts';
-import type { AttemptStart, LiveRun, OutputLine, RunFile, RunKey, Runner, RunRecord } from '../runner/port.ts';
+import type { AttemptStart, LiveRun, OutputLine, RunFile, RunKey, Runner } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import type { Snapshot, Source } from '../sources/port.ts';
 import type { RunEnd } from './dispatch.ts';
@@ -63,8 +63,6 @@ export interface ReconcilerParts {
   readonly files: (job: DesiredJob, snapshot: Snapshot) => Promise<readonly RunFile[]>;
   /** The outcome, with its logs, of a run that has ended; `unstarted`: how tasks ended that no attempt speaks for. */
   readonly finish: (run: LiveRun, unstarted: RunEnd['unstarted'], finished: string) => FinishedRun;
-  /** Why a run is not executed: a sentence where its `if` says no, null where it goes on. */
-  readonly condition: (record: RunRecord) => string | null;
   /** What the queue may give out. */
   readonly capacities: () => Capacities;
 }
