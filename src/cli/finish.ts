@@ -11,12 +11,12 @@ import type { Outcome } from '../schemas/index.ts';
  * tasks ended that their attempts do not tell.
  */
 export function finishRun(
-  { record, attempts }: LiveRun,
+  { record, attempts, cancelledBy }: LiveRun,
   unstarted: ReadonlyMap<string, Judgement>,
   finished: string,
   by: Outcome['by'],
 ): FinishedRun {
   const { runs, forMs } = normalizeSpec(record.spec).keep;
-  const outcome = buildOutcome({ record, attempts, unstarted, by, finished, logPath });
+  const outcome = buildOutcome({ record, attempts, unstarted, by, cancelledBy, finished, logPath });
   return { outcome, logs: logsOf(record, attempts, logPath), keep: { runs, forMs } };
 }

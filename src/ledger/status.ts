@@ -1,13 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { JobStatus, ManifestProblem, Outcome } from '../schemas/index.ts';
-import type { JobFacts } from './port.ts';
+import { type JobFacts, LAST_RUNS } from './port.ts';
 
 type Condition = JobStatus['conditions'][number];
 type RunSummary = JobStatus['lastRuns'][number];
 type Verdict = Omit<Condition, 'lastTransitionTime' | 'type'>;
-
-/** How many runs a status sums up. */
-export const LAST_RUNS = 10;
 
 /**
  * The status that follows from the one before and what is newly known; pure, so that it can be derived anew on any head.

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { normalizeSpec } from '../job/defaults.ts';
-import { DEFAULT_TASK, tasksOf } from '../job/fan-out.ts';
+import { DEFAULT_TASK, tasksOfRun } from '../job/fan-out.ts';
 import type { AttemptState, RunRecord, RunTask } from '../runner/port.ts';
 import type { AttemptOutcome, LogReference, Outcome, TaskOutcome, Times } from '../schemas/index.ts';
-import { judgeAttempt, type Judgement } from './judge.ts';
+import { askedBy, judgeAttempt, type Judgement } from './judge.ts';
 import { decidingTask, judgeRun, judgeTask } from './run.ts';
 
 /** Where the log of an attempt lies on the ledger. The task is undefined for a run without fan-out. */
@@ -56,12 +56,15 @@ interface Task {
   readonly last: AttemptState | undefined;
 }
 
-function buildTask({ record, attempts: all, unstarted, finished, logPath }: OutcomeParts, task: RunTask): Task {
+function buildTask(parts: OutcomeParts, task: RunTask): Task {
+  const { record, attempts: all, unstarted, finished, logPath, cancelledBy } = parts;
   const { name, matrix } = task;
   const attempts = all.filter((attempt) => attempt.task === name).sort((a, b) => a.number - b.number);
   const { exitCodes } = normalizeSpec(record.spec);
-  const judgements = attempts.map(({ ending }) => (ending ? judgeAttempt(ending, exitCodes) : STILL_RUNNING));
-  const judgement = unstarted.get(name) ?? judgeTask(judgements);
+  const judgements = attempts.map(({ ending }) =>
+    ending ? askedBy(judgeAttempt(ending, exitCodes), cancelledBy) : STILL_RUNNING,
+  );
+  const judgement = askedBy(unstarted.get(name) ?? judgeTask(judgements), cancelledBy);
   const outcomes = attempts.map((attempt, index): AttemptOutcome => {
     const log = logReference(record, attempt, logPath);
     const queued = attempts[index - 1]?.finished ?? record.queued;
@@ -95,6 +98,8 @@ export interface OutcomeParts {
   /** How tasks ended that their attempts do not tell, by name. */
   readonly unstarted: ReadonlyMap<string, Judgement>;
   readonly by: Outcome['by'];
+  /** Who asked for the end of the run, where a person did. */
+  readonly cancelledBy?: string | undefined;
   /** RFC 3339, UTC; counts where an attempt does not know its own end. */
   readonly finished: string;
   readonly logPath: LogPath;
@@ -103,7 +108,7 @@ export interface OutcomeParts {
 /** The outcome of a run that has ended, as it goes into the ledger. */
 export function buildOutcome(parts: OutcomeParts): Outcome {
   const { record, attempts, by, finished } = parts;
-  const tasks = tasksOf(record.spec).map((task) => buildTask(parts, task));
+  const tasks = tasksOfRun(record).map((task) => buildTask(parts, task));
   const judgements = tasks.map(({ judgement }) => judgement);
   const deciding = tasks[decidingTask(judgements)];
   const log = deciding?.outcome.attempts.at(-1)?.log;
@@ -136,6 +141,7 @@ export function buildOutcome(parts: OutcomeParts): Outcome {
     ...(Object.keys(record.params).length === 0 ? {} : { params: record.params }),
     chain: record.chain,
     ...(record.requestedBy === undefined ? {} : { requestedBy: record.requestedBy }),
+    ...(record.rerunOf === undefined ? {} : { rerunOf: record.rerunOf }),
     by,
   };
 }

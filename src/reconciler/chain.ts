@@ -1,4 +1,5 @@
 import type { DesiredJob } from '../job/model.ts';
+import { LAST_RUNS } from '../ledger/port.ts';
 import type { LiveRun, RunKey } from '../runner/port.ts';
 import type { Job, JobStatus, Result } from '../schemas/index.ts';
 
@@ -60,6 +61,21 @@ export function gateOf(spec: Job['spec'], chain: string, runs: Runs): Gate {
   return waits ?? { kind: 'open', upstream };
 }
 
+/** The same jobs, each after those of them that it needs. */
+export function upstreamFirst(names: Iterable<string>, jobs: Runs['jobs']): readonly string[] {
+  const wanted = new Set(names);
+  const ordered = new Set<string>();
+  const entered = new Set<string>();
+  const visit = (name: string): void => {
+    if (entered.has(name)) return;
+    entered.add(name);
+    for (const need of needsOf(jobs.get(name)?.manifest.spec ?? {})) visit(need.job);
+    if (wanted.has(name)) ordered.add(name);
+  };
+  for (const name of wanted) visit(name);
+  return [...ordered];
+}
+
 /** A chain in which a chained job is due, and the upstream run that ended last in it. */
 export interface DueChain {
   readonly chain: string;
@@ -73,18 +89,29 @@ export interface DueChain {
  */
 export function dueChains(job: DesiredJob, since: string, runs: Runs): readonly DueChain[] {
   const { spec } = job.manifest;
+  const horizon = horizonOf(job.name, runs);
   const found = new Map<string, DueChain & { readonly finished: string }>();
   for (const { job: needed } of needsOf(spec))
     for (const { run, chain, revision, finished } of runs.statuses.get(needed)?.lastRuns ?? []) {
       const name = chain ?? revision;
       const known = found.get(name);
-      if (finished < since || (known && known.finished >= finished)) continue;
+      if (finished < since || finished < horizon || (known && known.finished >= finished)) continue;
       found.set(name, { chain: name, revision, trigger: { kind: 'needs', job: needed, run }, finished });
     }
   return [...found.values()]
     .filter(({ chain }) => !hasRunIn(job.name, chain, runs) && gateOf(spec, chain, runs).kind !== 'waits')
     .sort((a, b) => (a.finished < b.finished ? -1 : a.finished > b.finished ? 1 : 0))
     .map(({ chain, revision, trigger }) => ({ chain, revision, trigger }));
+}
+
+/**
+ * What ended before this has had its run, which the status may not sum up any more: runs are claimed in the order in which
+ * chains become due. RFC 3339; empty while nothing is left out yet.
+ */
+function horizonOf(job: string, { statuses }: Runs): string {
+  const known = statuses.get(job)?.lastRuns ?? [];
+  const oldest = known.at(-1);
+  return known.length < LAST_RUNS || !oldest ? '' : (oldest.started ?? oldest.finished);
 }
 
 const liveOf = (job: string, chain: string, { liveByJob }: Runs): readonly LiveRun[] =>

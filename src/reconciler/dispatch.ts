@@ -1,4 +1,4 @@
-import { tasksOf } from '../job/fan-out.ts';
+import { tasksOfRun } from '../job/fan-out.ts';
 import type { Judgement } from '../outcome/judge.ts';
 import type { AttemptStart, LiveRun, RunKey } from '../runner/port.ts';
 import type { Reason } from '../schemas/index.ts';
@@ -34,7 +34,8 @@ export interface RunStart {
 export interface Dispatch {
   readonly ends: readonly RunEnd[];
   readonly starts: readonly RunStart[];
-  readonly cancels: readonly { readonly run: LiveRun; readonly reason: Reason; readonly tasks: readonly string[] }[];
+  /** Without tasks: the run is to end. */
+  readonly cancels: readonly { readonly run: LiveRun; readonly reason: Reason; readonly tasks?: readonly string[] }[];
   /** What each run that waits waits for, by `job/run`: a phrase that goes after "waits". */
   readonly waits: ReadonlyMap<string, string>;
   /** When to look again if nothing happens before: milliseconds since 1970. */
@@ -50,11 +51,15 @@ export interface DispatchInput extends Runs {
 
 export const runId = ({ job, run }: RunKey): string => `${job}/${run}`;
 
-interface Candidate {
+/** A run that the queue has to know of. */
+interface Other {
   readonly run: LiveRun;
+  readonly active: ActiveRun;
+}
+
+interface Candidate extends Other {
   readonly state: RunState;
   readonly gate: Extract<Gate, { kind: 'open' }>;
-  readonly active: ActiveRun;
 }
 
 /**
@@ -68,9 +73,16 @@ export function dispatch(input: DispatchInput): Dispatch {
   const waits = new Map<string, string>();
   const moments: number[] = [];
   const candidates: Candidate[] = [];
+  const others = new Map<string, Other>();
   const superseded = supersededRuns(live);
   for (const run of live) {
-    if (!run.mine) continue;
+    if (!run.mine) {
+      const state = runStateOf(run);
+      // It holds its group and its capacity; what else is done about it is its own process' business.
+      if (state.begun && !state.ended)
+        others.set(runId(run.record), { run, active: { ...activeRun(run, state, now), waiting: [] } });
+      continue;
+    }
     if (run.parked) {
       ends.push({ run, unstarted: new Map() });
       continue;
@@ -81,7 +93,8 @@ export function dispatch(input: DispatchInput): Dispatch {
       if (tasks.length > 0) cancels.push({ run, reason: state.cancels, tasks });
     }
     const by = superseded.get(runId(run.record));
-    const gate = state.begun ? OPEN : gateOf(run.record.spec, run.record.chain, input);
+    // What is put down has passed it.
+    const gate = state.begun || run.held ? OPEN : gateOf(run.record.spec, run.record.chain, input);
     if (state.ended) ends.push(endOf(run, state));
     else if (by !== undefined) ends.push(endUnbegun(run, supersededBy(`run ${by} of the job takes its place`)));
     else if (gate.kind === 'shut') ends.push(endUnbegun(run, unexecuted('skipped', gate.reason, gate.message)));
@@ -104,9 +117,10 @@ export function dispatch(input: DispatchInput): Dispatch {
       candidates.push({ run, state, gate, active: activeRun(run, state, now) });
     }
   }
-  const queue = decideQueue({ runs: candidates.map(({ active }) => active), capacities: input.capacities, now });
+  const active = [...candidates, ...others.values()].map((one) => one.active);
+  const queue = decideQueue({ runs: active, capacities: input.capacities, now });
   const byId = new Map(candidates.map((candidate) => [runId(candidate.run.record), candidate]));
-  const finish = endings(queue, byId, cancels);
+  const finish = endings(queue, new Map<string, Other>([...byId, ...others]), cancels);
   if (queue.wakeAt !== undefined) moments.push(queue.wakeAt);
   for (const waiting of queue.waiting) {
     const id = runId(waiting);
@@ -191,7 +205,7 @@ function startsOf(queue: QueueDecision, byId: ReadonlyMap<string, Candidate>): D
 /** The runs that the queue ends; those of them that have begun are cancelled first. */
 function endings(
   queue: QueueDecision,
-  byId: ReadonlyMap<string, Candidate>,
+  byId: ReadonlyMap<string, Other>,
   cancels: Dispatch['cancels'][number][],
 ): readonly RunEnd[] {
   const ends: RunEnd[] = [];
@@ -203,11 +217,7 @@ function endings(
     const candidate = byId.get(runId(replaced));
     if (!replaced.begun) end(replaced, 'cancelled', 'Superseded', describeReplaced(replaced));
     else if (candidate && candidate.run.cancelled === undefined)
-      cancels.push({
-        run: candidate.run,
-        reason: 'Superseded',
-        tasks: candidate.state.tasks.flatMap(({ phase, task }) => (phase === 'running' ? [task.name] : [])),
-      });
+      cancels.push({ run: candidate.run, reason: 'Superseded' });
   }
   for (const skipped of queue.skipped) end(skipped, 'skipped', 'ConcurrencySkipped', describeSkipped(skipped));
   for (const timedOut of queue.timedOut) end(timedOut, 'timed-out', 'QueueTimeout', describeTimedOut(timedOut));
@@ -223,5 +233,5 @@ const endOf = (run: LiveRun, state: RunState): RunEnd => ({
 
 /** The end of a run that nothing was executed of. */
 export function endUnbegun(run: LiveRun, judgement: Judgement): RunEnd {
-  return { run, unstarted: new Map(tasksOf(run.record.spec).map(({ name }) => [name, judgement])) };
+  return { run, unstarted: new Map(tasksOfRun(run.record).map(({ name }) => [name, judgement])) };
 }

@@ -4,6 +4,7 @@ import type { LiveRun, RunKey, RunRecord } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import { createBatch } from './batch.ts';
 import { conditionEnd, withGroup } from './condition.ts';
+import { needsOf, upstreamFirst } from './chain.ts';
 import { dispatch, endUnbegun, type RunEnd, runId, type RunStart, supersededBy } from './dispatch.ts';
 import { finishedFacts } from './facts.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
@@ -160,15 +161,23 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       const again: string[] = [];
       for (const { action, job, run } of actions)
         if (action === 'cancel' && run !== undefined) await parts.runner.cancel({ job, run }, 'JobRemoved');
-      const due = stopping ? [] : actions.filter(({ action, job }) => action === 'run' && !unstartable.has(job));
+      const wanted = actions.filter(({ action }) => action === 'run');
+      const due = stopping ? [] : inOrder(wanted, seen).filter(({ job }) => !unstartable.has(job));
       const ours = seen.live.filter(({ record }) => options.jobs?.has(record.job) ?? true);
       const room = Math.max(0, parts.mostLive - ours.length);
       again.push(...due.slice(room).map(({ job }) => job));
       const { claimed, again: taken } = await claim(due.slice(0, room), seen, options, signal);
       again.push(...taken);
       const fresh = new Set(claimed.map(({ record }) => runId(record)));
-      const known = ours.filter((run) => (run.held || run.parked) && !fresh.has(runId(run.record)));
-      const live = [...known, ...claimed].filter(({ record }) => !recording.has(runId(record)));
+      const unclaimed = new Set(wanted.flatMap(({ job, run = 0 }) => (fresh.has(runId({ job, run })) ? [] : [job])));
+      const known = ours.filter((run) => !fresh.has(runId(run.record)) && isDecidable(run, seen));
+      const others = seen.live.filter(({ mine }) => !mine);
+      const live = [...known.filter(({ mine }) => mine), ...claimed, ...others].filter(
+        ({ record, held, attempts }) =>
+          !recording.has(runId(record)) &&
+          // What it needs is about to be claimed: only then it is known whether it has to wait for it.
+          (held || attempts.length > 0 || !needsOf(record.spec).some(({ job }) => unclaimed.has(job))),
+      );
       const liveByJob = Map.groupBy([...seen.live, ...claimed], ({ record }) => record.job);
       const next = dispatch({
         live,
@@ -197,7 +206,12 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       const outlived = stopping && parts.runner.outlives;
       return {
         busy: recording.size > 0 || (!outlived && (running || begun || (!stopping && left.length > 0))),
-        again: [...again, ...ours.flatMap(({ mine, record }) => (mine ? [] : [record.job]))],
+        again: [
+          ...again,
+          ...ours.flatMap(({ mine, record }) => (mine ? [] : [record.job])),
+          // What another process executes rings no bell here when it lets go of a group.
+          ...(others.length === 0 ? [] : left.flatMap((run) => (run.attempts.length === 0 ? [run.record.job] : []))),
+        ],
         wakeAt: next.wakeAt,
         waits: next.waits,
       };
@@ -239,6 +253,16 @@ async function composeRecord(
   });
   return withGroup(record);
 }
+
+/** Runs of jobs that others need are claimed first. */
+function inOrder(actions: readonly PlannedAction[], { catalog }: Observation): readonly PlannedAction[] {
+  const byJob = Map.groupBy(actions, ({ job }) => job);
+  return upstreamFirst(byJob.keys(), catalog.jobs).flatMap((job) => byJob.get(job) ?? []);
+}
+
+/** Whether what a run executes is known: it is put down, or the job still says it; or it is only to be ended. */
+const isDecidable = ({ held, parked, cancelled, record }: LiveRun, { catalog }: Observation): boolean =>
+  held || parked !== undefined || cancelled !== undefined || catalog.jobs.get(record.job)?.digest === record.digest;
 
 /** Does the work for each item, `limit` at a time. */
 async function eachOf<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {

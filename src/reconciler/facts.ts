@@ -94,6 +94,8 @@ const PASSED_OVER: ReadonlySet<Reason> = new Set([
   'UpstreamSkipped',
   'QueueTimeout',
   'ConcurrencySkipped',
+  'JobRemoved',
+  'CancelRequested',
 ]);
 
 /** What the end of a run tells the ledger. */

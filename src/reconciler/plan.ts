@@ -14,6 +14,17 @@ export interface RunRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly args: readonly string[];
   readonly requestedBy?: string;
+  /** The run whose parameters it takes. */
+  readonly rerunOf?: number;
+  /** The only tasks to execute; absent: all. */
+  readonly tasks?: readonly string[];
+}
+
+/** The end of a run, as a person asked for it. */
+export interface CancelRequest {
+  readonly job: string;
+  readonly run: number;
+  readonly requestedBy: string;
 }
 
 export interface PlanInput {
@@ -21,6 +32,7 @@ export interface PlanInput {
   readonly view: LedgerView;
   readonly live: readonly LiveRun[];
   readonly requests: readonly RunRequest[];
+  readonly cancels?: readonly CancelRequest[];
   /** The fields that differ from what the last commit run executed, for jobs where the digest differs and that is known. */
   readonly changes: ReadonlyMap<string, readonly string[]>;
   /** What the runner says of a job's spec. */
@@ -82,6 +94,20 @@ function actualOf(status: JobStatus | undefined, live: readonly LiveRun[]): Actu
 type JobInput = PlanInput & { readonly runs: Runs };
 
 function planJob(name: string, input: JobInput, actual: Actual): readonly Action[] {
+  const cancels = (input.cancels ?? []).filter(({ job }) => job === name);
+  const others = plannedActions(name, input, actual);
+  if (cancels.length === 0) return others;
+  const changing = others.filter(({ action }) => action === 'run' || action === 'record');
+  return [...cancels.map((cancel) => cancelAction(cancel, actual)), ...changing];
+}
+
+function cancelAction({ job, run, requestedBy }: CancelRequest, { live }: Actual): Action {
+  const record = live.find((one) => one.record.run === run)?.record;
+  const known = record === undefined ? {} : { trigger: record.trigger, path: record.path };
+  return { job, action: 'cancel', run, ...known, reason: 'CancelRequested', message: `cancels: run ${run}, as ${requestedBy} asked` };
+}
+
+function plannedActions(name: string, input: JobInput, actual: Actual): readonly Action[] {
   const desired = input.catalog.jobs.get(name);
   if (desired) return desiredActions(desired, input, actual);
   const action = absentAction(name, input, actual);
@@ -91,16 +117,15 @@ function planJob(name: string, input: JobInput, actual: Actual): readonly Action
 /** A job with a valid manifest: what is due, or else the one line that says why nothing is. */
 function desiredActions(desired: DesiredJob, input: JobInput, actual: Actual): readonly Action[] {
   const { name: job, path } = desired;
-  const cutOff = actual.live.filter((run) => run.mine && !run.held && !run.parked);
-  const again = cutOff.map((run) => interruptedAction(desired, run));
+  const outdated = actual.live.filter((run) => isOutdated(run, desired)).map(({ record }) => supersededAction(record));
   const due = dueRuns(desired, input, actual);
-  const refused = due.length > 0 || again.length > 0 ? input.refuses(desired) : [];
+  const refused = due.length > 0 ? input.refuses(desired) : [];
   if (refused.length > 0 && due.length > 0) {
     const message = `refused: this runner can't do ${refused.join(', ')}; use --runner kubernetes`;
-    return [...again, { job, action: 'invalid', path, reason: 'Refused', message }];
+    return [...outdated, { job, action: 'invalid', path, reason: 'Refused', message }];
   }
   const runs = due.map((run, index): Action => ({ job, action: 'run', run: actual.nextRun + index, path, ...run }));
-  if (again.length + runs.length > 0) return [...again, ...runs];
+  if (outdated.length + runs.length > 0) return [...outdated, ...runs];
   const active = actual.live.find((run) => run.cancelled === undefined) ?? actual.live[0];
   if (active) return [activeAction(desired, active)];
   if (desired.manifest.spec.suspend === true)
@@ -114,7 +139,13 @@ type Due = Pick<Action, 'reason' | 'message' | 'changes'> & { readonly trigger: 
 function dueRuns(desired: DesiredJob, input: JobInput, actual: Actual): readonly Due[] {
   const requested = input.requests
     .filter((request) => request.job === desired.name && !isServed(request, actual))
-    .map(({ id }): Due => ({ trigger: { kind: 'request', id }, reason: 'Requested', message: 'runs: requested' }));
+    .map(
+      ({ id, rerunOf }): Due => ({
+        trigger: { kind: 'request', id },
+        reason: 'Requested',
+        message: `runs: requested${rerunOf === undefined ? '' : ` as a rerun of run ${rerunOf}`}`,
+      }),
+    );
   const { spec } = desired.manifest;
   if (!input.triggers || spec.suspend === true) return requested;
   const instants = dueOf(desired, actual.status, actual.live, input.now).due.map((at): Due => ({
@@ -165,14 +196,11 @@ function isDue(desired: DesiredJob, { catalog }: PlanInput, { commitDigest, stat
 }
 
 /**
- * A run that was claimed, and whose start was cut off: it is started under its own number as long as the job still says what
- * it was claimed for, and recorded as what it is otherwise.
+ * Whether a run was claimed for what the job does not say any more, and nothing of it is put down. While the job still says it,
+ * the run goes on under its number, whoever claimed it.
  */
-function interruptedAction(desired: DesiredJob, { record }: LiveRun): Action {
-  const { job, run, trigger, digest, path } = record;
-  if (digest !== desired.digest) return supersededAction(record);
-  return { job, action: 'run', run, trigger, path, reason: 'Interrupted', message: `runs: its start was cut off` };
-}
+const isOutdated = ({ mine, held, parked, cancelled, record }: LiveRun, { digest }: DesiredJob): boolean =>
+  mine && !held && !parked && cancelled === undefined && record.digest !== digest;
 
 function supersededAction({ job, run, trigger, path }: LiveRun['record']): Action {
   const message = `records: the job has changed before run ${run} was started`;

@@ -4,7 +4,7 @@ import type { AttemptStart, LiveRun, OutputLine, RunFile, RunKey, Runner } from 
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import type { Snapshot, Source } from '../sources/port.ts';
 import type { RunEnd } from './dispatch.ts';
-import type { RunRequest } from './plan.ts';
+import type { CancelRequest, RunRequest } from './plan.ts';
 import type { Capacities } from './queue/index.ts';
 
 export type Covered = Readonly<Record<string, unknown>>;
@@ -46,6 +46,8 @@ export interface ReconcilerParts {
   readonly recordForMs: number;
   /** How long what a finished run ran in waits for its outcome to be written. */
   readonly holdPodsForMs: number;
+  /** How often the ledger is asked whether something is requested there. */
+  readonly ledgerEveryMs: number;
   /** How many runs may be claimed and not yet recorded at a time; what is due beyond it stays due. */
   readonly mostLive: number;
   /**
@@ -78,7 +80,7 @@ export interface Observation {
 }
 
 export interface SettleOptions {
-  /** False: the requests alone make runs. */
+  /** False: the requests below alone make runs; those on the ledger wait for somebody else. */
   readonly triggers: boolean;
   readonly requests: readonly RunRequest[];
   /** True: go on when nothing is left to do, until stopped. */

@@ -34,6 +34,8 @@ export function runRecord({ action, desired, request, now, ...parts }: RecordPar
     labels: desired.manifest.metadata.labels ?? {},
     args: request?.args ?? [],
     ...(request?.requestedBy === undefined ? {} : { requestedBy: request.requestedBy }),
+    ...(request?.rerunOf === undefined ? {} : { rerunOf: request.rerunOf }),
+    ...(request?.tasks === undefined ? {} : { tasks: request.tasks }),
     queued: now,
     ...parts,
   };

@@ -1,5 +1,5 @@
 import { normalizeSpec, type NormalJobSpec } from '../job/defaults.ts';
-import { type Task, tasksOf } from '../job/fan-out.ts';
+import { type Task, tasksOfRun } from '../job/fan-out.ts';
 import { judgeAttempt, type Judgement } from '../outcome/judge.ts';
 import type { AttemptState, LiveRun } from '../runner/port.ts';
 import type { Reason } from '../schemas/index.ts';
@@ -44,7 +44,7 @@ const ABORTING: Readonly<Record<string, ReadonlySet<string>>> = {
 export function runStateOf({ record, attempts, cancelled }: LiveRun): RunState {
   const spec = normalizeSpec(record.spec);
   const byTask = Map.groupBy(attempts, ({ task }) => task);
-  const tasks = tasksOf(record.spec).map((task) => {
+  const tasks = tasksOfRun(record).map((task) => {
     const ofTask = [...(byTask.get(task.name) ?? [])].sort((a, b) => a.number - b.number);
     return taskState(task, ofTask, { ...record, spec });
   });
@@ -85,6 +85,10 @@ function withoutFurther(state: TaskState, reason: Reason): TaskState {
   const { task, attempts } = state;
   const last = attempts.at(-1);
   const judgement = judgeAttempt({ kind: 'cancelled', reason, step: null }, { warning: [], skipped: [] });
-  const after = last === undefined ? judgement : { ...judgement, message: `${judgement.message}; no further attempt` };
+  const message = judgement.message.replace(
+    'ended before it started',
+    `was not tried again after attempt ${last?.number}`,
+  );
+  const after = last === undefined ? judgement : { ...judgement, message };
   return { task, attempts, phase: 'ended', judgement: after };
 }

@@ -26,6 +26,12 @@ export interface RunRecord extends RunKey {
   /** Arguments after `--` on the command line: appended to the last step's command. */
   readonly args: readonly string[];
   readonly requestedBy?: string;
+  /** The run that this one was asked for as a rerun of. */
+  readonly rerunOf?: number;
+  /** The names of the only tasks that it executes; absent: all of the fan-out. */
+  readonly tasks?: readonly string[];
+  /** The scripts that the controller's configuration puts around those of every job. */
+  readonly defaultHooks?: { readonly before?: string; readonly after?: string };
   /** What the runs that it needed ended with, by job; only where the job has needs. */
   readonly needs?: Readonly<Record<string, UpstreamRun>>;
   readonly chain: string;
@@ -57,13 +63,15 @@ export type AttemptEnding =
   | { readonly kind: 'signalled'; readonly step: string; readonly signal: string }
   | {
       readonly kind: 'timeout';
-      readonly timeout: 'run' | 'step';
+      readonly timeout: 'run' | 'step' | 'finally';
       readonly step: string;
       readonly exitCode: number | null;
       readonly limit: string;
     }
   | { readonly kind: 'startError'; readonly step: string; readonly message: string }
   | { readonly kind: 'secretMissing'; readonly message: string }
+  /** The conditions of all its steps say no: nothing was started. */
+  | { readonly kind: 'nothingToDo'; readonly skipped: readonly string[] }
   | { readonly kind: 'cancelled'; readonly reason: Reason; readonly step: string | null }
   /** The kernel killed it for its memory, whatever exit code it left. */
   | { readonly kind: 'oomKilled'; readonly step: string; readonly exitCode: number }
@@ -117,6 +125,8 @@ export interface LiveRun {
   readonly held: boolean;
   /** Why it is to end, once somebody has said so; it lasts like the claim. */
   readonly cancelled?: Reason;
+  /** Who has said so, where it was a person. */
+  readonly cancelledBy?: string;
   /** How it ended, as it was put down before what it ran in was let go. */
   readonly parked?: ParkedOutcome;
 }
@@ -175,7 +185,7 @@ export interface Runner {
    * Asks attempts that run to end (TERM, grace, KILL); their ending is then `cancelled` with this reason. `tasks`: of
    * these alone, and the run goes on; absent: the run is to end, which is durable.
    */
-  cancel(key: RunKey, reason: Reason, tasks?: readonly string[]): Promise<void>;
+  cancel(key: RunKey, reason: Reason, tasks?: readonly string[], by?: string): Promise<void>;
   /**
    * Puts an outcome down with the claim and lets go of everything else, so that nothing hangs on a ledger that can't be
    * written. Absent where an ended run holds nothing up.

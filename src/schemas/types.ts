@@ -1248,6 +1248,10 @@ export interface Outcome {
   readonly chain: string;
   /** Who asked for the run, as far as it is known. */
   readonly requestedBy?: string;
+  /**
+   * The run that this one was asked for as a rerun of: it had the parameters of that run, and the job as it was by now.
+   */
+  readonly rerunOf?: RunNumber;
   /** What executed the run and wrote this file. */
   readonly by: OutcomeWriter;
 }
@@ -1408,8 +1412,8 @@ export interface OutcomeWriter {
 }
 
 /**
- * Asks the controller to run a job again or to cancel a run. It is committed to the ledger as requests/<id>.yaml; the
- * controller carries it out and removes it.
+ * Asks for a run of a job, or for the end of one. It is committed to the ledger as requests/<id>.yaml; whoever runs the
+ * jobs carries it out and removes it.
  */
 export interface Request {
   /** The version of the format of this file. */
@@ -1420,11 +1424,17 @@ export interface Request {
   readonly action: RequestAction;
   /** The job that is meant. */
   readonly job: JobName;
-  /** The run that is meant. Without it, rerun runs the job as it is now, and cancel stops all of its runs. */
+  /**
+   * The run that is meant: rerun runs the job as it is now with the parameters of that run, and cancel stops it.
+   * Without it, rerun takes the defaults, and cancel stops all runs of the job that are queued or running.
+   */
   readonly run?: RunNumber;
-  /** Values of parameters for the new run. Those that are left out keep their defaults. */
+  /**
+   * Values of parameters for the new run. Those that are left out are as in the run that is named, or else keep their
+   * defaults.
+   */
   readonly params?: ParameterValues;
-  /** Only these tasks of the run, by name. Without it, all of them. */
+  /** Only these tasks of the job's fan-out, by name. Without it, all of them. */
   readonly tasks?: readonly string[];
   /** Who asks; the outcome will say so. */
   readonly requestedBy: string;

@@ -6,9 +6,10 @@ import { renderPayload } from '../../src/render/payload.ts';
 import { renderPod } from '../../src/render/pod.ts';
 import { createObject, deleteObject, getObject } from '../../src/runner/kubernetes/objects.ts';
 import { type ConfigMap, configMaps, toWire, type Pod, pathOf, pods } from '../../src/runner/kubernetes/wire.ts';
+import type { RunRecord } from '../../src/runner/port.ts';
 import type { Job } from '../../src/schemas/index.ts';
 import { eventually, type TestCluster } from '../support/cluster.ts';
-import { CONTEXT, filesOf, recordOf } from './world.ts';
+import { CONTEXT, filesOf, recordOf, taskOf } from './world.ts';
 
 export interface ContainerEnd {
   readonly code: number;
@@ -29,9 +30,14 @@ export interface RunningPod {
 }
 
 /** Creates claim, payload and pod of a job; the gate comes from busybox:1.36. */
-export async function createPod(test: TestCluster, namespace: string, job: Job): Promise<RunningPod> {
+export async function createPod(
+  test: TestCluster,
+  namespace: string,
+  job: Job,
+  { task, ...changes }: Partial<RunRecord> & { readonly task?: string } = {},
+): Promise<RunningPod> {
   const { cluster, signal } = test;
-  const record = recordOf(job);
+  const record = recordOf(job, changes);
   const base: PodContext = {
     ...CONTEXT,
     namespace,
@@ -45,7 +51,7 @@ export async function createPod(test: TestCluster, namespace: string, job: Job):
   const payload = ownerOf(
     await create(toWire(renderPayload({ record, files: filesOf(record), context: base, claim }))),
   );
-  const pod = toWire(renderPod({ record, task: 'default', attempt: 1, slots: 1, context: { ...base, payload } }));
+  const pod = toWire(renderPod({ record, task: taskOf(record, task), attempt: 1, context: { ...base, payload } }));
   const created = await createObject(cluster, pods, pod, { signal });
   return running(test, namespace, created.metadata?.name ?? '');
 }

@@ -3,10 +3,12 @@ import { closest } from 'fastest-levenshtein';
 import { resolve } from 'node:path';
 import { usageError } from '../../errors.ts';
 import { createCatalogBuilder } from '../../job/catalog.ts';
+import { tasksOf } from '../../job/fan-out.ts';
 import { resolveFiles } from '../../job/files.ts';
 import { coveredOf } from '../../job/inputs.ts';
 import { resolveParameters } from '../../job/parameters.ts';
 import { formatProblem } from '../../job/problems.ts';
+import { taskRecord } from '../../job/task-spec.ts';
 import { runRecord } from '../../reconciler/record.ts';
 import { renderBudget } from '../../render/budget.ts';
 import { renderClaim } from '../../render/claim.ts';
@@ -94,7 +96,8 @@ async function render(name: string, options: RenderOptions, { io }: Context): Pr
   const payload = renderPayload({ record, files: await resolveFiles(job, snapshot), context, claim: owner(claim) });
   const image = options.image ?? defaultImage(io);
   const podContext = { ...context, image, imagePullSecrets: [], podDefaults: {}, payload: owner(payload) };
-  const pod = renderPod({ record, task: 'default', attempt: 1, slots: 1, context: podContext });
-  io.stdout.write(toYaml([claim, payload, pod, renderBudget(context)]));
+  const tasks = tasksOf(record.spec).filter((task) => !taskRecord(record, task).nothingLeft);
+  const pods = tasks.map((task) => renderPod({ record, task, attempt: 1, context: podContext }));
+  io.stdout.write(toYaml([claim, payload, ...pods, renderBudget(context)]));
   return EXIT.ok;
 }

@@ -65,8 +65,9 @@ export async function* followRun({
     else ended ||= performance.now();
     if (ended > 0 && performance.now() - ended >= FURTHER_MS) return true;
     if (look % LOOKS_PER_CHECK !== 0) return false;
-    const claim = await store.readClaim(paths);
-    return claim === undefined || processes.state(claim.owner) === 'dead';
+    let holder = (await store.readClaim(paths))?.owner;
+    while (holder && processes.state(holder) === 'dead') holder = await store.heirOf(paths, holder);
+    return holder === undefined;
   };
   try {
     for (let look = 0; ; look += 1) {

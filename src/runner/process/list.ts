@@ -2,14 +2,7 @@ import type { AttemptState, LiveRun, RunRecord } from '../port.ts';
 import type { Processes } from './identity.ts';
 import { type AttemptName, attemptFolder, type RunPaths, runName } from './layout.ts';
 import { killLeftOvers, lostAttempt } from './lost.ts';
-import { readJson } from './durable.ts';
 import type { Claim, FinishedAttempt, Holder, RunStore } from './store.ts';
-import type { Reason } from '../../schemas/index.ts';
-
-/** A wish that a run be cancelled. */
-export interface CancelWish {
-  readonly reason: Reason;
-}
 
 export interface ListerOptions {
   readonly store: RunStore;
@@ -85,7 +78,7 @@ export function createLister({ store, me, processes, now, observe, isActive, unw
     const mine = holder.id === me.id || processes.state(holder) === 'dead';
     const held = await store.readRecord(paths);
     const record = held ?? claim.record;
-    const wish = await readJson<CancelWish>(paths.cancel);
+    const cancelled = await store.cancelWish(paths);
     const attempts: AttemptState[] = [];
     for (const attempt of await store.attempts(record)) attempts.push(await lookAt(claim, record, mine, attempt));
     return {
@@ -93,7 +86,7 @@ export function createLister({ store, me, processes, now, observe, isActive, unw
       mine,
       attempts,
       held: held !== undefined,
-      ...(wish ? { cancelled: wish.reason } : {}),
+      ...(cancelled === undefined ? {} : { cancelled }),
     };
   };
 

@@ -1,4 +1,4 @@
-import { chmod, cp, mkdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, open, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { DEFAULT_FILE_MODE, type NormalJobSpec, type NormalStep } from '../../job/defaults.ts';
 import type { RunFile } from '../port.ts';
@@ -17,11 +17,17 @@ async function writeReadOnly(folder: string, { path, mode, content }: RunFile): 
   if (isAbsolute(path) || !target.startsWith(`${resolve(folder)}${sep}`))
     throw new Error(`the file ${JSON.stringify(path)} would lie outside $RUNLEDGER_FILES`);
   await mkdir(dirname(target), { recursive: true });
-  await writeFile(target, content, { flag: 'wx', mode: 0o600 });
-  await chmod(target, mode & 0o555);
+  const handle = await open(target, 'wx', 0o600);
+  try {
+    await handle.writeFile(content);
+    await handle.chmod(mode & 0o555);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
-/** Writes what the run mounts, read-only. Throws an Error with a sentence for a path that leaves the folder. */
+/** Writes what the run mounts, read-only and on to the disk. Throws an Error with a sentence for a path that leaves the folder. */
 export async function writeFiles(folder: string, files: readonly RunFile[]): Promise<void> {
   await mkdir(folder, { recursive: true });
   for (const file of files) await writeReadOnly(folder, file);

@@ -3,11 +3,12 @@ import { isDeepStrictEqual } from 'node:util';
 import { messageOf, terminalError, transientError } from '../../errors.ts';
 import type { Reason } from '../../schemas/index.ts';
 import type { AttemptStart, RunKey, Runner, RunnerEvents, RunRecord } from '../port.ts';
-import { runAttempt, type StopCause } from './attempt.ts';
-import { createDurably, exists, readJson } from './durable.ts';
+import { runAttempt } from './attempt.ts';
+import type { StopCause } from './course.ts';
+import { exists } from './durable.ts';
 import { createProcesses } from './identity.ts';
 import { runName, statePaths } from './layout.ts';
-import { attemptId, type CancelWish, createLister } from './list.ts';
+import { attemptId, createLister } from './list.ts';
 import { writeFiles } from './prepare.ts';
 import type { Secrets } from './secrets.ts';
 import { createRunStore, type FinishedAttempt, type Holder } from './store.ts';
@@ -59,6 +60,7 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
   const active = new Map<string, Active>();
   const groups = new Map<string, number>();
   const unwritten = new Map<string, FinishedAttempt>();
+  const halt = new AbortController();
   let closed = false;
   let polling: NodeJS.Timeout | undefined;
 
@@ -68,8 +70,8 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
   };
   const pollCancels = async (): Promise<void> => {
     for (const run of active.values()) {
-      const wish = await readJson<CancelWish>(store.paths(run.record).cancel).catch(() => undefined);
-      if (wish) stopWith(run, wish.reason);
+      const reason = await store.cancelWish(store.paths(run.record)).catch(() => undefined);
+      if (reason) stopWith(run, reason);
     }
   };
   const poll = (on: boolean): void => {
@@ -97,6 +99,7 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
         now,
         processes,
         stop,
+        halt: halt.signal,
         events,
         onGroup,
       });
@@ -176,11 +179,7 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
     },
     async cancel(key, reason, tasks) {
       const mine = activeOf(key).filter(({ task }) => tasks?.includes(task) ?? true);
-      const paths = store.paths(key);
-      if (tasks === undefined && (await exists(paths.claim))) {
-        const wish: CancelWish = { reason };
-        await createDurably(paths.cancel, JSON.stringify(wish));
-      }
+      if (tasks === undefined) await store.wishCancelled(key, reason);
       for (const run of mine) stopWith(run, reason);
       if (mine.length === 0) events.changed(key);
     },
@@ -202,12 +201,16 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
     async close(reason) {
       closed = true;
       const runs = [...active.values()];
+      // What has begun ends with this process, tasks that were still to start included.
+      for (const { record } of new Map(runs.map((run) => [runName(run.record), run])).values())
+        await store.wishCancelled(record, reason).catch(() => undefined);
       for (const run of runs) stopWith(run, reason);
       await Promise.all(runs.map(({ done }) => done));
       poll(false);
     },
     kill() {
       closed = true;
+      halt.abort();
       for (const group of groups.values()) signalGroup(group, 'SIGKILL');
     },
   };

@@ -2,7 +2,19 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { AttemptEnding, AttemptOutput, RunKey, RunRecord } from '../port.ts';
-import { createDurably, exists, placeFolder, readJson, removeTree, systemCode, writeDurably } from './durable.ts';
+import type { Reason } from '../../schemas/index.ts';
+import {
+  createDurably,
+  createFolderDurably,
+  exists,
+  makeFolderDurably,
+  placeFolder,
+  readJson,
+  removeTree,
+  syncFolders,
+  systemCode,
+  writeDurably,
+} from './durable.ts';
 import type { ProcessIdentity } from './identity.ts';
 import {
   type AttemptName,
@@ -49,6 +61,11 @@ interface EndingFile extends Omit<FinishedAttempt, 'output'> {
   readonly output: Omit<AttemptOutput, 'log'>;
 }
 
+/** A wish that a run be cancelled. */
+interface CancelWish {
+  readonly reason: Reason;
+}
+
 const json = (value: unknown): string => `${JSON.stringify(value, null, 1)}\n`;
 
 /** What was prepared and never used, or was on its way out, is removed when it is older. */
@@ -73,6 +90,10 @@ export interface RunStore {
   readRecord(paths: RunPaths): Promise<RunRecord | undefined>;
   readState(paths: AttemptPaths): Promise<RunningState | undefined>;
   readEnding(paths: AttemptPaths): Promise<FinishedAttempt | undefined>;
+  /** Puts down that the run is to end; the first reason counts. Nothing for a run that is not claimed. */
+  wishCancelled(key: RunKey, reason: Reason): Promise<void>;
+  /** Why the run is to end, once somebody has said so. */
+  cancelWish(paths: RunPaths): Promise<Reason | undefined>;
   /** Makes an ending durable; false when there is one already, which then counts. */
   writeEnding(paths: AttemptPaths, attempt: FinishedAttempt): Promise<boolean>;
   /** Puts `heir` in the place of a holder that has died; returns who has it now, which may be somebody faster. */
@@ -109,7 +130,7 @@ export function createRunStore(state: StatePaths, workspaces: string | undefined
     readState: ({ state: path }) => readJson<RunningState>(path),
     async claim(claim) {
       const prepared = pathsWithin(join(state.staging, randomUUID()));
-      await mkdir(state.runs, { recursive: true });
+      await makeFolderDurably(state.runs);
       await mkdir(prepared.folder, { recursive: true });
       let placed = false;
       try {
@@ -127,18 +148,12 @@ export function createRunStore(state: StatePaths, workspaces: string | undefined
       // Files that a crash has left behind are written anew: only the record says that they are whole.
       await removeTree(at.files);
       await fill(at.files);
+      await syncFolders(at.files);
       await createDurably(at.record, json(record));
     },
     async makeAttempt(key, attempt) {
-      const { folder } = attemptPaths(paths(key), key, attempt, workspaces);
-      await mkdir(paths(key).attempts, { recursive: true });
-      try {
-        await mkdir(folder);
-        return true;
-      } catch (error) {
-        if (systemCode(error) === 'EEXIST') return false;
-        throw error;
-      }
+      await makeFolderDurably(paths(key).attempts);
+      return createFolderDurably(attemptPaths(paths(key), key, attempt, workspaces).folder);
     },
     async attempts(key) {
       const names = await namesIn(paths(key).attempts);
@@ -157,6 +172,16 @@ export function createRunStore(state: StatePaths, workspaces: string | undefined
       const file: EndingFile = { format: 1, ...attempt, output };
       return createDurably(at.ending, json(file));
     },
+    async wishCancelled(key, reason) {
+      const at = paths(key);
+      const wish: CancelWish = { reason };
+      try {
+        await createDurably(at.cancel, json(wish));
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw error; // else it is not claimed, or was just released
+      }
+    },
+    cancelWish: async ({ cancel }) => (await readJson<CancelWish>(cancel))?.reason,
     async inherit(at, dead, heir) {
       await createDurably(heirPath(at, dead), json(heir));
       return (await readJson<Holder>(heirPath(at, dead))) ?? heir;
