@@ -46,6 +46,7 @@ const COMMANDS = {
   run: async (): Promise<Build> => (await import('./commands/run.ts')).runCommand,
   get: async (): Promise<Build> => (await import('./commands/get.ts')).getCommand,
   logs: async (): Promise<Build> => (await import('./commands/logs.ts')).logsCommand,
+  artifacts: async (): Promise<Build> => (await import('./commands/artifacts.ts')).artifactsCommand,
   init: async (): Promise<Build> => (await import('./commands/init.ts')).initCommand,
   render: async (): Promise<Build> => (await import('./commands/render.ts')).renderCommand,
   controller: async (): Promise<Build> => (await import('./commands/controller.ts')).controllerCommand,

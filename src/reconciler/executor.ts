@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eachOf } from '../each-of.ts';
 import { asCoded, type CodedError, isCoded, terminalError, transientError } from '../errors.ts';
 import type { JobFacts, LedgerChange } from '../ledger/port.ts';
 import type { LiveRun, RunKey } from '../runner/port.ts';
@@ -6,6 +7,7 @@ import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import { createBatch } from './batch.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
 import { runRecord } from './record.ts';
+import { createRests } from './rests.ts';
 import type { Wake } from './wake.ts';
 
 export interface Executor {
@@ -45,17 +47,25 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
   const open = new Set<string>(); // started or found here, and not recorded yet
   const recording = new Set<string>();
   const unrecorded = new Set<string>(); // could not be recorded: left for a later pass
-  const unstartable = new Set<string>(); // jobs whose start failed: not tried again here
+  // Jobs whose start failed: tried again after a while, as long as this goes on.
+  const rests = createRests((job) => {
+    touch(job);
+    wake.ring();
+  });
   const outcomes: Outcome[] = [];
   const failures: CodedError[] = [];
+  const notStarted = new Map<string, CodedError>(); // by job; what starts later has not failed
   let notes: Promise<unknown> = Promise.resolve();
   const releases = createBatch<RunKey>(RELEASE_AFTER_MS, (keys) =>
     parts.runner.release(keys, new AbortController().signal),
   );
 
+  const say = (error: CodedError): void =>
+    parts.emit({ kind: 'trouble', message: error.hint ? `${error.message}; ${error.hint}` : error.message });
+
   const fail = (error: CodedError): void => {
     failures.push(error);
-    parts.emit({ kind: 'trouble', message: error.hint ? `${error.message}; ${error.hint}` : error.message });
+    say(error);
   };
 
   const settled = (key: RunKey): void => {
@@ -99,7 +109,11 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     const now = parts.now().toISOString();
     const planned = runRecord(action, job, seen.catalog.revision, covered, request, params, now);
     open.add(nameOf(planned));
-    const result = await parts.runner.start(planned, files, signal);
+    const isRecorded = async (): Promise<boolean> => {
+      const view = await parts.ledger.read(signal);
+      return (await view.outcome(planned.job, planned.run)) !== undefined;
+    };
+    const result = await parts.runner.start(planned, files, signal, isRecorded);
     if (result === 'exists') open.delete(nameOf(planned));
     else parts.emit({ kind: 'started', action });
     return result === 'started';
@@ -107,14 +121,20 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
 
   /** False when the job has to be planned again, since its number was taken. */
   const tryStart = async (...args: Parameters<typeof start>): Promise<boolean> => {
-    const [{ job, run }] = args;
+    const [{ job, run }, { catalog }] = args;
     try {
-      return await start(...args);
+      const isOurs = await start(...args);
+      rests.remove(job);
+      notStarted.delete(job);
+      return isOurs;
     } catch (error) {
-      const { code, message, hint } = asCoded(error, (text) => transientError('StartFailed', text));
+      const { code, message, hint, retryAfterMs } = asCoded(error, (text) => transientError('StartFailed', text));
       open.delete(nameOf({ job, run: run ?? 0 }));
-      unstartable.add(job);
-      fail(terminalError(code, `${job} #${run} was not started: ${message}`, hint === undefined ? {} : { hint }));
+      rests.add(job, catalog.revision, retryAfterMs);
+      const details = hint === undefined ? {} : { hint };
+      const told = terminalError(code, `${job} #${run} was not started: ${message}`, details);
+      notStarted.set(job, told);
+      say(told);
       return true;
     }
   };
@@ -141,7 +161,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       for (const action of actions) {
         if (action.action === 'record') recordAction(action, seen, signal);
         else if (action.action === 'cancel') await cancel(action);
-        else if (action.action === 'run' && !unstartable.has(action.job)) starts.push(action);
+        else if (action.action === 'run' && !rests.has(action.job, seen.catalog.revision)) starts.push(action);
       }
       const room = Math.max(0, mostLive - open.size);
       left.push(...starts.slice(room).map(({ job }) => job));
@@ -162,7 +182,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       await notes;
       await parts.ledger.flush(signal);
     },
-    report: () => ({ outcomes, failures }),
+    report: () => ({ outcomes, failures: [...failures, ...notStarted.values()] }),
   };
 }
 
@@ -212,13 +232,4 @@ async function writeWithin(
       await sleep(Math.max(error.retryAfterMs ?? 0, pause), undefined, { signal });
     }
   }
-}
-
-/** Does the work for each item, `limit` at a time. */
-async function eachOf<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {
-  const open = items.values();
-  const worker = async (): Promise<void> => {
-    for (const item of open) await work(item);
-  };
-  await Promise.all(Array.from({ length: limit }, worker));
 }

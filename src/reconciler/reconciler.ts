@@ -1,12 +1,14 @@
-import { type CodedError, messageOf } from '../errors.ts';
+import { type CodedError, messageOf, transientError } from '../errors.ts';
 import type { Catalog } from '../job/model.ts';
 import type { JobFacts, LedgerView } from '../ledger/port.ts';
 import type { LiveRun, RunKey } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import type { Snapshot } from '../sources/port.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { createExecutor } from './executor.ts';
 import { manifestFacts, unattributed } from './facts.ts';
+import { createLedgerReader, type LedgerReading } from './ledger-reader.ts';
 import { knownJobs, plan, type PlanInput } from './plan.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
 import { createWake } from './wake.ts';
@@ -43,8 +45,14 @@ export interface Reconciler {
 const MOST_EXPLAINED = 200;
 /** How often to look at runs that another process executes: they ring no bell here. */
 const LOOK_MS = 500;
+/**
+ * A pass is followed by a rest as long as it took, but no longer than this: with a thousand runs, those that change
+ * meanwhile are looked at together.
+ */
+const REST_MS = 100;
 /** How often to look although nobody rings. */
 const IDLE_MS = 60_000;
+const UNREADABLE = 'the ledger can not be read any more, and nothing starts on what was read of it before';
 
 export function createReconciler(parts: ReconcilerParts): Reconciler {
   const wake = createWake();
@@ -52,6 +60,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   let sourceTouched = false;
 
   let lastGood: Snapshot | undefined;
+  const ledger = createLedgerReader(parts.ledger, (message) => parts.emit({ kind: 'trouble', message }));
 
   /** A source that can't be reached now leaves its last good revision in force. */
   const newest = async (signal: AbortSignal): Promise<Snapshot> => {
@@ -67,9 +76,9 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
 
   const observe = async (signal: AbortSignal): Promise<Observation> => {
     const snapshot = await newest(signal);
-    const { view, live, recorded } = await actual(parts, null, signal);
-    const catalog = await parts.catalogs.build(snapshot, { knownFiles: knownFiles(view) });
-    return { snapshot, catalog, view, live, recorded };
+    const found = await actual(parts, () => ledger.read(signal), nobody, signal);
+    const catalog = await parts.catalogs.build(snapshot, { knownFiles: knownFiles(found.view) });
+    return { snapshot, catalog, ...found };
   };
 
   const planFor = async (seen: Observation, options: SettleOptions, keys?: Iterable<string>) => {
@@ -91,6 +100,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   const settle = async (options: SettleOptions, stop: AbortSignal, signal: AbortSignal): Promise<SettleReport> => {
     const executor = createExecutor(parts, wake, (job) => touched.add(job));
     const waiting = new Set<string>(); // jobs with something left to do
+    const handled = (key: RunKey): boolean => executor.handles(key);
     let seen: Observation | undefined;
     let firstPlan: readonly PlannedAction[] | undefined;
     let stopping: Promise<void> | undefined;
@@ -103,7 +113,9 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       }
       const keys = new Set([...touched, ...waiting]);
       touched.clear();
-      return { now: { ...seen, ...(await actual(parts, parts.ledger.latest(), signal)) }, keys };
+      const latest = parts.ledger.latest();
+      const read = async (): Promise<LedgerReading> => (latest ? { view: latest, fresh: false } : ledger.read(signal));
+      return { now: { ...seen, ...(await actual(parts, read, handled, signal)) }, keys };
     };
 
     const pass = async (): Promise<boolean> => {
@@ -111,11 +123,12 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       const isWhole = keys === undefined;
       let current = now;
       let actions = await planFor(current, options, keys);
-      if (!isWhole && actions.some(({ action }) => action === 'run')) {
+      if (!current.fresh && actions.some(({ action }) => action === 'run')) {
         // Nothing starts on what was known some time ago.
-        current = { ...current, ...(await actual(parts, null, signal)) };
+        current = { ...current, ...(await actual(parts, () => ledger.read(signal), handled, signal)) };
         actions = await planFor(current, options, keys);
       }
+      const held = current.fresh ? [] : actions.filter(({ action }) => action === 'run');
       seen = current;
       firstPlan ??= actions;
       const left = current.recorded.filter((key) => !executor.handles(key));
@@ -123,12 +136,17 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       if (isWhole) parts.emit({ kind: 'planned', revision: current.snapshot.revision, actions });
       executor.note(statusFacts(parts, current, actions, options));
       for (const action of actions) waiting.delete(action.job);
-      const wanted = stop.aborted ? actions.filter(({ action }) => action === 'record') : actions;
+      // Whoever goes on waits for the ledger; a command ends.
+      if (held.length > 0 && options.goOn !== true) throw transientError('LedgerUnreadable', UNREADABLE);
+      for (const { job } of held) waiting.add(job);
+      const possible = actions.filter((action) => !held.includes(action));
+      const wanted = stop.aborted ? actions.filter(({ action }) => action === 'record') : possible;
       for (const job of await executor.execute(wanted, current, options, parts.mostLive, signal)) waiting.add(job);
       const ours = current.live.filter(({ record }) => options.jobs?.has(record.job) ?? true);
       for (const run of ours) if (!run.mine) waiting.add(run.record.job);
-      // Runs that an earlier process started ring when they change, as those started here do.
-      const adopted = ours.some((run) => run.mine && run.phase !== 'ended');
+      // Runs that an earlier process started ring when they change, as those started here do. One that could not be started
+      // rings nothing.
+      const adopted = ours.some((run) => run.mine && (run.phase === 'running' || run.phase === 'queued'));
       return executor.busy(stop.aborted) || (!stop.aborted && (adopted || waiting.size > 0));
     };
 
@@ -140,8 +158,10 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     if (stop.aborted) onStop();
     try {
       for (let busy = true; busy || (options.goOn && !stop.aborted);) {
+        const began = performance.now();
         busy = await parts.inTurn(pass, signal);
         if (!busy && !options.goOn) break;
+        await sleep(Math.min(performance.now() - began, REST_MS), undefined, { signal });
         if (!busy && touched.size === 0) await executor.flush(signal);
         const idle = !busy || (waiting.size === 0 && touched.size === 0);
         await wake.wait(idle ? IDLE_MS : LOOK_MS, busy ? signal : AbortSignal.any([signal, stop]));
@@ -152,6 +172,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       stop.removeEventListener('abort', onStop);
     }
     await executor.flush(signal);
+    await parts.runner.flush?.();
     if (!seen) throw new TypeError('a pass ended without having looked at anything');
     return { plan: firstPlan ?? [], observation: seen, ...executor.report() };
   };
@@ -171,24 +192,31 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   };
 }
 
+/** The runs that an observation without an executor handles. */
+const nobody = (): boolean => false;
+
 /**
  * What is claimed is read before what is recorded: a run that is recorded and then released in between is seen in the
  * ledger; the other way round it would be seen nowhere, and run again.
  */
 async function actual(
   parts: ReconcilerParts,
-  known: LedgerView | null,
+  read: () => Promise<LedgerReading>,
+  handled: (key: RunKey) => boolean,
   signal: AbortSignal,
-): Promise<Pick<Observation, 'live' | 'view' | 'recorded'>> {
+): Promise<Pick<Observation, 'live' | 'view' | 'fresh' | 'recorded'>> {
   const claimed = await parts.runner.list(signal);
-  const view = known ?? (await parts.ledger.read(signal));
+  await parts.reached?.('betweenReads');
+  const { view, fresh } = await read();
+  await parts.reached?.('afterReads');
   const live: LiveRun[] = [];
   const recorded: RunKey[] = [];
   for (const run of claimed) {
-    if (await isRecorded(run, view)) recorded.push(run.record);
+    // What is being recorded here is not looked up: with a thousand runs ending, every pass would read all their outcomes.
+    if (!handled(run.record) && (await isRecorded(run, view))) recorded.push(run.record);
     else live.push(run);
   }
-  return { live, view, recorded };
+  return { live, view, fresh, recorded };
 }
 
 /** Whether the ledger has the outcome of a run that is still claimed: whoever recorded it was cut off before it let go of it. */

@@ -133,9 +133,15 @@ export interface Runner {
   list(signal: AbortSignal): Promise<readonly LiveRun[]>;
   /**
    * Claims the run and starts it, create-only. `exists`: that number is claimed already (by an earlier pass or
-   * another process); nothing was started.
+   * another process); nothing was started. `isRecorded` asks the ledger afresh for an outcome under this number, for a runner
+   * that may take up what another process has claimed.
    */
-  start(record: RunRecord, files: readonly RunFile[], signal: AbortSignal): Promise<'started' | 'exists'>;
+  start(
+    record: RunRecord,
+    files: readonly RunFile[],
+    signal: AbortSignal,
+    isRecorded: () => Promise<boolean>,
+  ): Promise<'started' | 'exists'>;
   /** Asks a running run to end (TERM, grace, KILL); its ending is then `cancelled` with this reason. */
   cancel(key: RunKey, reason: Reason): Promise<void>;
   /**
@@ -143,8 +149,13 @@ export interface Runner {
    * written. Absent where an ended run holds nothing up.
    */
   park?(key: RunKey, outcome: ParkedOutcome, signal: AbortSignal): Promise<void>;
-  /** Forgets runs whose outcome is in the ledger, or that need none. */
+  /**
+   * Forgets runs whose outcome is in the ledger, or that need none. What is left of them may go a moment later, together with
+   * what others leave.
+   */
   release(keys: readonly RunKey[], signal: AbortSignal): Promise<void>;
+  /** Removes now what is left of released runs. Absent where release waits for nothing. */
+  flush?(): Promise<void>;
   /** Ends whatever this process still executes and waits for it, within the grace. */
   close(reason: Reason): Promise<void>;
   /** Kills what this process executes, at once and without waiting: for a process that is about to exit. */

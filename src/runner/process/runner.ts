@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { messageOf, terminalError, transientError } from '../../errors.ts';
 import type { Reason } from '../../schemas/index.ts';
-import type { AttemptEnding, RunKey, Runner, RunnerEvents, RunRecord } from '../port.ts';
+import type { AttemptEnding, RunFile, RunKey, Runner, RunnerEvents, RunRecord } from '../port.ts';
 import { runAttempt, type StopCause } from './attempt.ts';
 import { createDurably, exists, readJson } from './durable.ts';
 import { createProcesses } from './identity.ts';
@@ -32,6 +32,8 @@ export interface ProcessRunnerOptions {
 }
 
 export interface ProcessRunner extends Runner {
+  /** Whoever has the claim owns the start: nobody takes up another's, and so nobody has to ask the ledger. */
+  start(record: RunRecord, files: readonly RunFile[], signal: AbortSignal): Promise<'started' | 'exists'>;
   /** Kills everything that is being executed, at once and without waiting: for a process that is about to exit. */
   kill(): void;
 }
