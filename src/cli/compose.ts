@@ -32,7 +32,13 @@ export interface Repository {
 }
 
 export const DEFAULT_LEDGER = 'runledger/status';
-const AUTHOR = { name: 'runledger', email: 'runledger@localhost' } as const;
+/** Who the commits of the ledger are by. */
+interface Author {
+  readonly name: string;
+  readonly email: string;
+}
+
+const AUTHOR: Author = { name: 'runledger', email: 'runledger@localhost' };
 
 /**
  * Opens DIR|URL. Throws usage errors: a folder in no repository without `--ledger none`, an ssh address, options that don't
@@ -44,13 +50,14 @@ export async function openTarget(
   io: Io,
   signal: AbortSignal,
   say: Say = () => undefined,
+  author: Author = AUTHOR,
 ): Promise<Repository> {
   const target = parseTarget(text, io.cwd);
   const name = options.ledger ?? DEFAULT_LEDGER;
   const branch = name === 'none' ? null : name;
   return target.kind === 'url'
-    ? openUrl(target.url, branch, options, io, signal, say)
-    : openFolder(target.path, branch, options, signal);
+    ? openUrl(target.url, branch, options, io, signal, say, author)
+    : openFolder(target.path, branch, options, signal, author);
 }
 
 async function openFolder(
@@ -58,6 +65,7 @@ async function openFolder(
   branchName: string | null,
   options: RepositoryOptions,
   signal: AbortSignal,
+  author: Author,
 ): Promise<Repository> {
   if (options.branch !== undefined) {
     const hint = 'check the branch out, or give the URL of the repository';
@@ -81,7 +89,7 @@ async function openFolder(
     location: path,
     kind: 'directory',
     source,
-    ledger: ledgerOn(branch, signal),
+    ledger: ledgerOn(branch, signal, author),
     ledgerBranch: branchName,
     stateDir: join(git.commonDir, 'runledger'),
     close: async () => undefined,
@@ -109,6 +117,7 @@ async function openUrl(
   io: Io,
   signal: AbortSignal,
   say: Say,
+  author: Author,
 ): Promise<Repository> {
   const scratch = await mkdtemp(join(tmpdir(), 'runledger-'));
   // Loaded here: what speaks to servers makes no folder wait.
@@ -123,7 +132,7 @@ async function openUrl(
     location: remote.location,
     kind: 'url',
     source: remote.source,
-    ledger: ledgerOn(branch, signal),
+    ledger: ledgerOn(branch, signal, author),
     ledgerBranch: branchName,
     stateDir: branchName === null ? join(scratch, 'state') : join(stateHome(io), key),
     async close() {
@@ -133,8 +142,8 @@ async function openUrl(
   };
 }
 
-const ledgerOn = (branch: Branch, signal: AbortSignal): Ledger =>
-  openLedger({ branch, author: AUTHOR, now: () => Date.now(), signal });
+const ledgerOn = (branch: Branch, signal: AbortSignal, author: Author = AUTHOR): Ledger =>
+  openLedger({ branch, author, now: () => Date.now(), signal });
 
 /** `$XDG_STATE_HOME/runledger`: https://specifications.freedesktop.org/basedir-spec. */
 const stateHome = (io: Io): string =>

@@ -86,11 +86,12 @@ export async function resolveValue(from: ValueFrom, env: Io['env']): Promise<str
     if (value === undefined || value === '') throw usageError('ValueMissing', `the variable ${from.env} is not set`);
     return value;
   }
-  try {
-    return (await readFile(from.file, 'utf8')).trim();
-  } catch (error) {
+  const text = await readFile(from.file, 'utf8').catch((error: unknown) => {
     throw usageError('ValueMissing', `the file ${from.file} can't be read: ${messageOf(error)}`);
-  }
+  });
+  // An empty secret of a webhook is one that everybody knows.
+  if (text.trim() === '') throw usageError('ValueMissing', `the file ${from.file} is empty`);
+  return text.trim();
 }
 
 export async function credentialsOf(auth: SourceAuth | undefined, env: Io['env']): Promise<Credentials | undefined> {

@@ -20,15 +20,26 @@ export async function untilStopped(stop: StopSignals, work: () => Promise<number
   }
 }
 
-export function stopSignals(io: Io): StopSignals {
+/** What is told at the first and at the second signal. */
+export interface SignalTexts {
+  readonly first: () => void;
+  readonly second: () => void;
+}
+
+const textsFor = ({ stderr }: Io): SignalTexts => ({
+  first: () => stderr.write('stopping: what runs is ended and recorded; press Ctrl-C again to stop at once\n'),
+  second: () => stderr.write('stopped at once; a later reconcile records what was cut off\n'),
+});
+
+export function stopSignals(io: Io, texts: SignalTexts = textsFor(io)): StopSignals {
   const soft = new AbortController();
   const hard = new AbortController();
   const onSignal = (): void => {
     if (soft.signal.aborted) {
-      io.stderr.write('stopped at once; a later reconcile records what was cut off\n');
+      texts.second();
       hard.abort(new Error('stopped by a second signal'));
     } else {
-      io.stderr.write('stopping: what runs is ended and recorded; press Ctrl-C again to stop at once\n');
+      texts.first();
       soft.abort(new Error('stopped by a signal'));
     }
   };

@@ -9,8 +9,6 @@ interface Unsupported {
 }
 
 const isWritten = (value: unknown): boolean => value !== undefined;
-const holdsAnything = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && Object.keys(value).length > 0;
 const isOn = (value: unknown): boolean => value !== undefined && value !== false;
 const otherThan =
   (...values: readonly unknown[]) =>
@@ -23,12 +21,7 @@ const otherThan =
  */
 const UNSUPPORTED: readonly Unsupported[] = [
   { path: ['spec', 'on', 'pullRequest'], refuses: isOn },
-  { path: ['spec', 'if'], refuses: isWritten },
-  { path: ['spec', 'steps', '*', 'if'], refuses: isWritten },
   { path: ['spec', 'checkout'], refuses: isOn },
-  { path: ['spec', 'finally'], refuses: holdsAnything },
-  { path: ['spec', 'services'], refuses: holdsAnything },
-  { path: ['spec', 'hooks'], refuses: holdsAnything },
   { path: ['spec', 'runsOn'], refuses: isWritten },
   { path: ['spec', 'artifacts'], refuses: isWritten },
   { path: ['spec', 'logs', 'upload'], refuses: otherThan('never') },
@@ -37,9 +30,6 @@ const UNSUPPORTED: readonly Unsupported[] = [
 
 /** Kinds that the format has and this version can't do anything with yet. */
 export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set(['RunnerSet']);
-
-/** Whether `${{ }}` is filled in by this version. */
-export const TEMPLATES_SUPPORTED = false;
 
 export const NOT_SUPPORTED = 'is not supported by this version yet';
 

@@ -67,9 +67,10 @@ export function commitMessage(content: CommitContent): string {
   return `${blocks.join('\n\n')}\n`;
 }
 
-/** One run in one line: `nightly-report #13 failed: step "load" ended with exit code 3`. */
+/** One run in one line: `nightly-report run 13 failed: step "load" ended with exit code 3`. */
 export function runLine(outcome: Outcome): string {
-  const name = `${outcome.job} #${outcome.run}`;
+  // Not `#13`: forges take that in a commit for one of their issues, and link it there.
+  const name = `${outcome.job} run ${outcome.run}`;
   const ms = between(outcome.times.started, outcome.times.finished);
   const took = ms === null ? '' : ` in ${duration(ms)}`;
   switch (outcome.result) {

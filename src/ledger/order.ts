@@ -16,7 +16,8 @@ const trigger = shape('kind at revision');
 const times = shape('queued started finished');
 const log = shape('path bytes sha256 complete reason');
 const problems = shape('file line column field message');
-const attempts = shape(`number ${verdict} pod node log times`, { log, times });
+const archive = shape('key bytes sha256 complete reason');
+const attempts = shape(`number ${verdict} pod node log archive times`, { log, archive, times });
 
 export const outcomeShape: Shape = shape(
   `apiVersion kind job run ${verdict} trigger source times vars annotations warnings log artifacts tasks params matrix` +

@@ -1,5 +1,5 @@
 import type { InvalidManifests, JobStatus } from '../schemas/index.ts';
-import { bucketOf, INVALID_PATH, outcomePath, bucketReadmePath } from './layout.ts';
+import { bucketOf, bucketReadmePath, INVALID_PATH, jobFolder, outcomePath } from './layout.ts';
 import { conditionOf, isRemoved } from './status.ts';
 import { between, cell, counted, duration, minuteOf } from './text.ts';
 
@@ -22,8 +22,28 @@ const ICONS: Readonly<Record<RunSummary['result'], string>> = {
   error: '💥',
 };
 
+const STATES: Readonly<Record<Exclude<JobStatus['phase'], 'Idle'>, string>> = {
+  Queued: '⏳ queued',
+  Running: '▶️ running',
+  Suspended: '⏸️ suspended',
+  Invalid: '⛔ invalid',
+};
+const NO_RUN = 'no run yet';
+
+/** What needs care first. */
+const TOTALS_ORDER: readonly string[] = [
+  ...iconed('error', 'failed', 'timed-out'),
+  STATES.Invalid,
+  ...iconed('cancelled', 'warning'),
+  STATES.Running,
+  STATES.Queued,
+  ...iconed('succeeded', 'skipped'),
+  STATES.Suspended,
+  NO_RUN,
+];
+
 const NOTE = '<!-- Written by runledger. What you change here is overwritten. -->';
-const HEAD = '| job | result | last run | when | duration | next |\n| --- | --- | --- | --- | --- | --- |';
+const HEAD = '| job | result | run | when (UTC) | duration | next (UTC) |\n| --- | --- | --- | --- | --- | --- |';
 
 /** Whether the ledger has so many jobs that the tables are in the buckets' READMEs. */
 export function isLarge(statuses: ReadonlyMap<string, JobStatus>): boolean {
@@ -69,11 +89,12 @@ function totals(present: readonly JobStatus[]): string {
   const count = (word: string): Map<string, number> => counts.set(word, (counts.get(word) ?? 0) + 1);
   for (const status of present) {
     const last = status.lastRuns[0];
-    count(last ? `${ICONS[last.result]} ${last.result}` : 'no run yet');
     const state = stateOf(status);
+    if (last) count(resultOf(last));
+    else if (state === null) count(NO_RUN);
     if (state !== null) count(state);
   }
-  const parts = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).map(([word, n]) => `${n} ${word}`);
+  const parts = TOTALS_ORDER.flatMap((word) => (counts.has(word) ? [`${counts.get(word)} ${word}`] : []));
   return `**${counted(present.length, 'job')}**${parts.length > 0 ? `: ${parts.join(' · ')}` : ''}`;
 }
 
@@ -119,12 +140,12 @@ function table(statuses: readonly JobStatus[], toRoot: string): string {
 function row(status: JobStatus, toRoot: string): string {
   const last = status.lastRuns[0];
   const state = stateOf(status);
-  const result = last ? `${ICONS[last.result]} ${last.result}` : '';
   const ms = last ? between(last.started, last.finished) : null;
+  const words = [...(last ? [resultOf(last)] : []), ...(state === null ? [] : [state])];
   const cells = [
-    cell(status.job),
-    [result, state ?? ''].filter((part) => part !== '').join(', ') + problemOf(status) || 'no run yet',
-    last ? `[#${last.run}](${toRoot}${outcomePath(status.job, last.run)})${reasonOf(status, last)}` : '',
+    `[${cell(status.job)}](${toRoot}${jobFolder(status.job)})`,
+    (words.join(', ') || NO_RUN) + (problemOf(status) || reasonOf(status, last)),
+    last ? `[#${last.run}](${toRoot}${outcomePath(status.job, last.run)})` : '',
     minuteOf(last?.finished),
     ms === null ? '' : duration(ms),
     minuteOf(status.next[0]),
@@ -132,26 +153,21 @@ function row(status: JobStatus, toRoot: string): string {
   return `| ${cells.join(' | ')} |`;
 }
 
+const resultOf = ({ result }: RunSummary): string => iconed(result).join('');
+
+function iconed(...results: readonly RunSummary['result'][]): readonly string[] {
+  return results.map((result) => `${ICONS[result]} ${result}`);
+}
+
 /** Why the last run did not go well, in short. */
-function reasonOf(status: JobStatus, last: RunSummary): string {
-  if (isWell(last)) return '';
+function reasonOf(status: JobStatus, last: RunSummary | undefined): string {
+  if (!last || isWell(last)) return '';
   const message = conditionOf(status, 'Succeeded')?.message ?? '';
-  return message === '' ? '' : ` ${cell(message, 80)}`;
+  return message === '' ? '' : `: ${cell(message, 100)}`;
 }
 
 function stateOf(status: JobStatus): string | null {
-  switch (status.phase) {
-    case 'Idle':
-      return null;
-    case 'Queued':
-      return '⏳ queued';
-    case 'Running':
-      return '▶️ running';
-    case 'Suspended':
-      return '⏸️ suspended';
-    case 'Invalid':
-      return '⛔ invalid';
-  }
+  return status.phase === 'Idle' ? null : STATES[status.phase];
 }
 
 /** Where the manifest is wrong, for a job that is invalid. */

@@ -66,10 +66,17 @@ export function between(from: string | null | undefined, to: string | null | und
   return Number.isFinite(ms) ? ms : null;
 }
 
-/** `2026-11-20 01:33 UTC` for an RFC 3339 time; an empty string for none. */
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/**
+ * `20 Nov 2026, 01:33`, in UTC, for an RFC 3339 time; an empty string for none. Its spaces do not break, and it has no
+ * hyphen, at which browsers break lines: it stays whole in a narrow column.
+ */
 export function minuteOf(time: string | null | undefined): string {
-  const ms = Date.parse(time ?? '');
-  return Number.isFinite(ms) ? `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC` : '';
+  const at = new Date(time ?? '');
+  if (Number.isNaN(at.getTime())) return '';
+  const day = `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()]} ${at.getUTCFullYear()}`;
+  return `${day}, ${at.toISOString().slice(11, 16)}`.replaceAll(' ', '\u00a0');
 }
 
 /** `1 job`, `3 jobs`. */

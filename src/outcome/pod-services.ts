@@ -33,7 +33,8 @@ export function unhealthyService(
   for (const service of context.services) {
     const status = byName.get(service.name);
     const death = status && deathOf(status, pod, steps);
-    if (death) return { name: service.name, message: deathMessage(service, death.end, steps), previous: death.previous };
+    if (death)
+      return { name: service.name, message: deathMessage(service, death.end, steps), previous: death.previous };
     if (status && now !== null && isLate(service, status, steps, now))
       return { name: service.name, message: unhealthyMessage(service), previous: false };
   }

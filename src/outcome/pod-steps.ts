@@ -39,8 +39,7 @@ export const START_ERRORS: ReadonlySet<string> = new Set(['StartError', 'Contain
 
 const NEVER_FINE: ReadonlySet<string> = new Set(['OOMKilled', ...UNKNOWN_STATES, ...START_ERRORS]);
 
-const endedBadly = ({ exitCode, reason = '' }: Terminated): boolean =>
-  exitCode !== 0 || NEVER_FINE.has(reason);
+const endedBadly = ({ exitCode, reason = '' }: Terminated): boolean => exitCode !== 0 || NEVER_FINE.has(reason);
 
 export function readSteps(pod: PodObject, context: PodContext): StepsReading {
   const byName = new Map((pod.status?.containerStatuses ?? []).map((status) => [status.name, status]));
@@ -52,7 +51,9 @@ export function readSteps(pod: PodObject, context: PodContext): StepsReading {
   const proper = all.filter(({ atEnd }) => !atEnd);
   const stop = proper.find(({ end }) => end === undefined || endedBadly(end));
   const wentWell = stop === undefined || (stop.end !== undefined && isFine(stop.end));
-  const atEnd = all.filter((step) => step.atEnd && (step.end === undefined || (endedBadly(step.end) && !isFine(step.end))));
+  const atEnd = all.filter(
+    (step) => step.atEnd && (step.end === undefined || (endedBadly(step.end) && !isFine(step.end))),
+  );
   const undecided = wentWell ? (atEnd[0] ?? stop) : stop;
   const failed = undecided?.end && undecided;
   const properMs = stop ? timeOf(stop.end?.finishedAt) : lastOf(proper);

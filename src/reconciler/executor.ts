@@ -1,3 +1,4 @@
+import { eachOf } from '../each-of.ts';
 import { asCoded, type CodedError, isCoded, terminalError, transientError } from '../errors.ts';
 import type { LedgerChange } from '../ledger/port.ts';
 import type { LiveRun, RunKey, RunRecord } from '../runner/port.ts';
@@ -5,22 +6,17 @@ import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import { createBatch } from './batch.ts';
 import { conditionEnd, withGroup } from './condition.ts';
 import { needsOf, upstreamFirst } from './chain.ts';
-import { dispatch, endUnbegun, type RunEnd, runId, type RunStart, supersededBy } from './dispatch.ts';
+import { type Dispatch, dispatch, endUnbegun, type RunEnd, runId, type RunStart, supersededBy } from './dispatch.ts';
 import { finishedFacts } from './facts.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
 import { chainOf, runRecord, upstreamOf } from './record.ts';
+import { createRests } from './rests.ts';
 import type { Wake } from './wake.ts';
 import { writeWithin } from './write.ts';
 
 export interface Executor {
   /** Claims, starts, cancels and records what the actions and the queue say, without waiting for what takes long. */
-  execute(
-    actions: readonly PlannedAction[],
-    seen: Observation,
-    options: SettleOptions,
-    stopping: boolean,
-    signal: AbortSignal,
-  ): Promise<Execution>;
+  execute(pass: Pass, stopping: boolean, signal: AbortSignal): Promise<Execution>;
   /** Whether the run's outcome is being recorded here, or was and is about to be let go of. */
   handles(key: RunKey): boolean;
   /** Writes facts that no run brings. */
@@ -28,6 +24,15 @@ export interface Executor {
   /** Waits for what `note` began, and lets the ledger write what it writes at the end. */
   flush(signal: AbortSignal): Promise<void>;
   report(): { readonly outcomes: readonly Outcome[]; readonly failures: readonly CodedError[] };
+}
+
+/** What a pass has found. */
+export interface Pass {
+  readonly actions: readonly PlannedAction[];
+  readonly seen: Observation;
+  readonly options: SettleOptions;
+  /** What runner and ledger say now; not `fresh` where the ledger can't be read. Nothing starts on anything older. */
+  readonly renew: () => Promise<Observation>;
 }
 
 /** What is left after a pass. */
@@ -50,17 +55,25 @@ const STARTS_AT_ONCE = 16;
 export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: string) => void): Executor {
   const recording = new Set<string>();
   const unrecorded = new Set<string>(); // could not be recorded: left for a later pass
-  const unstartable = new Set<string>(); // jobs whose start failed: not tried again here
+  // Jobs whose start failed: tried again after a while, as long as this goes on.
+  const rests = createRests((job) => {
+    touch(job);
+    wake.ring();
+  });
   const outcomes: Outcome[] = [];
   const failures: CodedError[] = [];
+  const notStarted = new Map<string, CodedError>(); // by job; what starts later has not failed
   let notes: Promise<unknown> = Promise.resolve();
   const releases = createBatch<RunKey>(RELEASE_AFTER_MS, (keys) =>
     parts.runner.release(keys, new AbortController().signal),
   );
 
+  const say = (error: CodedError): void =>
+    parts.emit({ kind: 'trouble', message: error.hint ? `${error.message}; ${error.hint}` : error.message });
+
   const fail = (error: CodedError): void => {
     failures.push(error);
-    parts.emit({ kind: 'trouble', message: error.hint ? `${error.message}; ${error.hint}` : error.message });
+    say(error);
   };
 
   const record = async (end: RunEnd, seen: Observation, signal: AbortSignal): Promise<void> => {
@@ -95,14 +108,19 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
   };
 
   /** False: what keeps it from being done may go away. */
-  const tryIt = async ({ job, run }: RunKey, work: () => Promise<void>): Promise<boolean> => {
+  const tryIt = async ({ job, run }: RunKey, revision: string, work: () => Promise<void>): Promise<boolean> => {
     try {
       await work();
+      rests.remove(job);
+      notStarted.delete(job);
       return true;
     } catch (error) {
-      const { code, message, hint } = asCoded(error, (text) => transientError('StartFailed', text));
-      unstartable.add(job);
-      fail(terminalError(code, `${job} #${run} was not started: ${message}`, hint === undefined ? {} : { hint }));
+      const { code, message, hint, retryAfterMs } = asCoded(error, (text) => transientError('StartFailed', text));
+      rests.add(job, revision, retryAfterMs);
+      const details = hint === undefined ? {} : { hint };
+      const told = terminalError(code, `${job} #${run} was not started: ${message}`, details);
+      notStarted.set(job, told);
+      say(told);
       return false;
     }
   };
@@ -122,7 +140,8 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
         const job = seen.catalog.jobs.get(action.job);
         if (!job) return;
         let result: 'claimed' | 'exists' | undefined;
-        const done = await tryIt({ job: job.name, run: action.run ?? 0 }, async () => {
+        const key = { job: job.name, run: action.run ?? 0 };
+        const done = await tryIt(key, seen.catalog.revision, async () => {
           const planned = await composeRecord(parts, action, seen, options);
           result = await parts.runner.claim(planned, signal);
           if (result === 'claimed') claimed.push({ record: planned, mine: true, attempts: [], held: false });
@@ -142,7 +161,11 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     if (end) return endUnbegun(run, end);
     const job = seen.catalog.jobs.get(record.job);
     const files = run.held || !job ? [] : await parts.files(job, seen.snapshot);
-    await parts.runner.start(record, files, attempts, signal);
+    const isRecorded = async (): Promise<boolean> => {
+      const view = await parts.ledger.read(signal);
+      return (await view.outcome(record.job, record.run)) !== undefined;
+    };
+    await parts.runner.start(record, files, attempts, signal, isRecorded);
     const first = run.attempts.length === 0;
     if (attempts.length > 0)
       parts.emit({ kind: 'started', key: { job: record.job, run: record.run }, attempts, first });
@@ -157,60 +180,60 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     });
 
   return {
-    async execute(actions, seen, options, stopping, signal) {
-      const again: string[] = [];
+    async execute({ actions, seen, options, renew }, stopping, signal) {
+      const { revision } = seen.catalog;
       for (const { action, job, run } of actions)
         if (action === 'cancel' && run !== undefined) await parts.runner.cancel({ job, run }, 'JobRemoved');
       const wanted = actions.filter(({ action }) => action === 'run');
-      const due = stopping ? [] : inOrder(wanted, seen).filter(({ job }) => !unstartable.has(job));
-      const ours = seen.live.filter(({ record }) => options.jobs?.has(record.job) ?? true);
-      const room = Math.max(0, parts.mostLive - ours.length);
-      again.push(...due.slice(room).map(({ job }) => job));
-      const { claimed, again: taken } = await claim(due.slice(0, room), seen, options, signal);
-      again.push(...taken);
-      const fresh = new Set(claimed.map(({ record }) => runId(record)));
-      const unclaimed = new Set(wanted.flatMap(({ job, run = 0 }) => (fresh.has(runId({ job, run })) ? [] : [job])));
-      const known = ours.filter((run) => !fresh.has(runId(run.record)) && isDecidable(run, seen));
-      const others = seen.live.filter(({ mine }) => !mine);
-      const live = [...known.filter(({ mine }) => mine), ...claimed, ...others].filter(
-        ({ record, held, attempts }) =>
-          !recording.has(runId(record)) &&
-          // What it needs is about to be claimed: only then it is known whether it has to wait for it.
-          (held || attempts.length > 0 || !needsOf(record.spec).some(({ job }) => unclaimed.has(job))),
-      );
-      const liveByJob = Map.groupBy([...seen.live, ...claimed], ({ record }) => record.job);
-      const next = dispatch({
-        live,
-        liveByJob,
-        jobs: seen.catalog.jobs,
-        statuses: seen.view.statuses,
-        capacities: parts.capacities(),
-        now: parts.now().getTime(),
-      });
-      for (const end of [...superseded(actions, seen), ...next.ends]) startRecording(end, seen, signal);
+      const due = stopping ? [] : inOrder(wanted, seen).filter(({ job }) => !rests.has(job, revision));
+      const isOurs = ({ record }: LiveRun): boolean => options.jobs?.has(record.job) ?? true;
+      const room = Math.max(0, parts.mostLive - seen.live.filter(isOurs).length);
+      const { claimed, again } = await claim(due.slice(0, room), seen, options, signal);
+      const decide = (now: Observation): Decision => {
+        const live = decidable(now, claimed, wanted).filter((run) => isOurs(run) || !run.mine);
+        const liveByJob = Map.groupBy([...now.live, ...claimed], ({ record }) => record.job);
+        const { jobs } = now.catalog;
+        const { statuses } = now.view;
+        const capacities = parts.capacities();
+        const undecided = live.filter(({ record }) => !recording.has(runId(record)));
+        return {
+          live: undecided,
+          next: dispatch({ live: undecided, liveByJob, jobs, statuses, capacities, now: parts.now().getTime() }),
+        };
+      };
+      let current = seen;
+      let { live, next } = decide(current);
+      if (!stopping && !current.fresh && next.starts.length > 0) {
+        current = await renew();
+        ({ live, next } = decide(current));
+      }
+      for (const end of [...superseded(actions, current), ...next.ends]) startRecording(end, current, signal);
       for (const { run, reason, tasks } of next.cancels) await parts.runner.cancel(run.record, reason, tasks);
       let begun = false;
-      if (!stopping)
-        await eachOf(next.starts, STARTS_AT_ONCE, async (begin) => {
-          if (unstartable.has(begin.run.record.job)) return;
-          await tryIt(begin.run.record, async () => {
-            const end = await start(begin, seen, signal);
-            if (end) startRecording(end, seen, signal);
-            begun ||= end === undefined && begin.attempts.length > 0;
-          });
+      const starts = stopping || !current.fresh ? [] : next.starts;
+      await eachOf(starts, STARTS_AT_ONCE, async (begin) => {
+        if (rests.has(begin.run.record.job, revision)) return;
+        await tryIt(begin.run.record, revision, async () => {
+          const end = await start(begin, current, signal);
+          if (end) startRecording(end, current, signal);
+          begun ||= end === undefined && begin.attempts.length > 0;
         });
+      });
       const left = live.filter(
-        ({ record, mine }) => mine && !unrecorded.has(runId(record)) && !unstartable.has(record.job),
+        ({ record, mine }) => mine && !unrecorded.has(runId(record)) && !rests.has(record.job, revision),
       );
       const running = left.some(({ attempts }) => attempts.some(({ ending }) => ending === null));
       const outlived = stopping && parts.runner.outlives;
+      const others = current.live.filter((run) => isOurs(run) && !run.mine);
       return {
         busy: recording.size > 0 || (!outlived && (running || begun || (!stopping && left.length > 0))),
         again: [
+          ...due.slice(room).map(({ job }) => job),
           ...again,
-          ...ours.flatMap(({ mine, record }) => (mine ? [] : [record.job])),
+          ...others.map(({ record }) => record.job),
           // What another process executes rings no bell here when it lets go of a group.
           ...(others.length === 0 ? [] : left.flatMap((run) => (run.attempts.length === 0 ? [run.record.job] : []))),
+          ...(starts.length < next.starts.length ? next.starts.map(({ run }) => run.record.job) : []),
         ],
         wakeAt: next.wakeAt,
         waits: next.waits,
@@ -227,7 +250,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       await notes;
       await parts.ledger.flush(signal);
     },
-    report: () => ({ outcomes, failures }),
+    report: () => ({ outcomes, failures: [...failures, ...notStarted.values()] }),
   };
 }
 
@@ -260,15 +283,33 @@ function inOrder(actions: readonly PlannedAction[], { catalog }: Observation): r
   return upstreamFirst(byJob.keys(), catalog.jobs).flatMap((job) => byJob.get(job) ?? []);
 }
 
-/** Whether what a run executes is known: it is put down, or the job still says it; or it is only to be ended. */
-const isDecidable = ({ held, parked, cancelled, record }: LiveRun, { catalog }: Observation): boolean =>
-  held || parked !== undefined || cancelled !== undefined || catalog.jobs.get(record.job)?.digest === record.digest;
-
-/** Does the work for each item, `limit` at a time. */
-async function eachOf<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {
-  const open = items.values();
-  const worker = async (): Promise<void> => {
-    for (const item of open) await work(item);
-  };
-  await Promise.all(Array.from({ length: limit }, worker));
+interface Decision {
+  readonly live: readonly LiveRun[];
+  readonly next: Dispatch;
 }
+
+/** The runs that can be decided on: of what they execute, and of what they need, enough is known. */
+function decidable(
+  seen: Observation,
+  claimed: readonly LiveRun[],
+  wanted: readonly PlannedAction[],
+): readonly LiveRun[] {
+  const fresh = new Set(claimed.map(({ record }) => runId(record)));
+  const unclaimed = new Set(wanted.flatMap(({ job, run = 0 }) => (fresh.has(runId({ job, run })) ? [] : [job])));
+  const known = seen.live.filter((run) => !run.mine || (!fresh.has(runId(run.record)) && isDecidable(run, seen)));
+  return [...known, ...claimed].filter(
+    ({ record, held, attempts, mine }) =>
+      !mine ||
+      held ||
+      attempts.length > 0 ||
+      // What it needs is about to be claimed: only then it is known whether it has to wait for it.
+      !needsOf(record.spec).some(({ job }) => unclaimed.has(job)),
+  );
+}
+
+/** Whether what a run executes is known: it is put down, or the job still says it; or it is only to be ended. */
+const isDecidable = ({ held, parked, cancelled, partial, record }: LiveRun, { catalog }: Observation): boolean =>
+  held ||
+  parked !== undefined ||
+  cancelled !== undefined ||
+  (partial !== true && catalog.jobs.get(record.job)?.digest === record.digest);

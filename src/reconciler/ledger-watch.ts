@@ -22,7 +22,8 @@ export async function watchLedger(
       known = requests;
       isSaid = false;
     } catch (error) {
-      if (!isSaid && !signal.aborted) emit({ kind: 'trouble', message: `the ledger can't be read: ${messageOf(error)}` });
+      if (!isSaid && !signal.aborted)
+        emit({ kind: 'trouble', message: `the ledger can't be read: ${messageOf(error)}` });
       isSaid = true;
     }
   }

@@ -104,7 +104,14 @@ function planJob(name: string, input: JobInput, actual: Actual): readonly Action
 function cancelAction({ job, run, requestedBy }: CancelRequest, { live }: Actual): Action {
   const record = live.find((one) => one.record.run === run)?.record;
   const known = record === undefined ? {} : { trigger: record.trigger, path: record.path };
-  return { job, action: 'cancel', run, ...known, reason: 'CancelRequested', message: `cancels: run ${run}, as ${requestedBy} asked` };
+  return {
+    job,
+    action: 'cancel',
+    run,
+    ...known,
+    reason: 'CancelRequested',
+    message: `cancels: run ${run}, as ${requestedBy} asked`,
+  };
 }
 
 function plannedActions(name: string, input: JobInput, actual: Actual): readonly Action[] {
@@ -139,13 +146,11 @@ type Due = Pick<Action, 'reason' | 'message' | 'changes'> & { readonly trigger: 
 function dueRuns(desired: DesiredJob, input: JobInput, actual: Actual): readonly Due[] {
   const requested = input.requests
     .filter((request) => request.job === desired.name && !isServed(request, actual))
-    .map(
-      ({ id, rerunOf }): Due => ({
-        trigger: { kind: 'request', id },
-        reason: 'Requested',
-        message: `runs: requested${rerunOf === undefined ? '' : ` as a rerun of run ${rerunOf}`}`,
-      }),
-    );
+    .map(({ id, rerunOf }): Due => ({
+      trigger: { kind: 'request', id },
+      reason: 'Requested',
+      message: `runs: requested${rerunOf === undefined ? '' : ` as a rerun of run ${rerunOf}`}`,
+    }));
   const { spec } = desired.manifest;
   if (!input.triggers || spec.suspend === true) return requested;
   const instants = dueOf(desired, actual.status, actual.live, input.now).due.map((at): Due => ({

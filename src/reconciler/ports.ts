@@ -32,7 +32,9 @@ export type ReconcilerEvent =
   | { readonly kind: 'notice'; readonly message: string }
   | { readonly kind: 'trouble'; readonly message: string };
 
-export type RecordPoint = 'beforeRecord' | 'afterRecord';
+/** Awaits of a pass, and of the write of an outcome, at which a test may end the process. */
+export const RECORD_POINTS = ['betweenReads', 'afterReads', 'beforeRecord', 'afterRecord'] as const;
+export type RecordPoint = (typeof RECORD_POINTS)[number];
 
 export interface ReconcilerParts {
   readonly source: Source;
@@ -40,7 +42,7 @@ export interface ReconcilerParts {
   readonly runner: Runner;
   readonly catalogs: CatalogBuilder;
   readonly now: () => Date;
-  /** Called around the write of an outcome; tests end the process there. */
+  /** Called at the awaits of a pass and around the write of an outcome; tests end the process there. */
   readonly reached?: ((point: RecordPoint) => Promise<void>) | undefined;
   /** How long a ledger that can't be written is tried before a run is left where it is, for a later pass. */
   readonly recordForMs: number;
@@ -74,6 +76,8 @@ export interface Observation {
   readonly snapshot: Snapshot;
   readonly catalog: Catalog;
   readonly view: LedgerView;
+  /** Whether the ledger was read just now; if not, nothing starts on it. */
+  readonly fresh: boolean;
   readonly live: readonly LiveRun[];
   /** Runs that are in the ledger, and that nobody has let go of yet. */
   readonly recorded: readonly RunKey[];

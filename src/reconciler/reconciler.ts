@@ -1,15 +1,19 @@
-import { type CodedError, messageOf } from '../errors.ts';
+import { type CodedError, messageOf, transientError } from '../errors.ts';
 import type { Catalog } from '../job/model.ts';
-import type { JobFacts, LedgerView } from '../ledger/port.ts';
+import type { FoundRequest, JobFacts, LedgerView } from '../ledger/port.ts';
 import type { LiveRun, RunKey } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import type { Snapshot } from '../sources/port.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { createExecutor } from './executor.ts';
 import { createAgenda } from './agenda.ts';
 import { manifestFacts, triggerFacts, unattributed } from './facts.ts';
+import { createLedgerReader, type LedgerReading } from './ledger-reader.ts';
+import { watchLedger } from './ledger-watch.ts';
 import { knownJobs, plan, type PlanInput } from './plan.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
+import { judgeRequests, namedRuns, type Requested } from './requests.ts';
 import { createWake } from './wake.ts';
 
 export interface SettleReport {
@@ -44,10 +48,16 @@ export interface Reconciler {
 const MOST_EXPLAINED = 200;
 /** How often to look at runs that another process executes: they ring no bell here. */
 const LOOK_MS = 500;
+/**
+ * A pass is followed by a rest as long as it took, but no longer than this: with a thousand runs, those that change
+ * meanwhile are looked at together.
+ */
+const REST_MS = 100;
 /** How often to look although nobody rings. */
 const IDLE_MS = 60_000;
 /** The shortest pause before something that is due by the clock. */
 const LEAST_MS = 20;
+const UNREADABLE = 'the ledger can not be read any more, and nothing starts on what was read of it before';
 
 export function createReconciler(parts: ReconcilerParts): Reconciler {
   const wake = createWake();
@@ -55,6 +65,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   let sourceTouched = false;
 
   let lastGood: Snapshot | undefined;
+  const ledger = createLedgerReader(parts.ledger, (message) => parts.emit({ kind: 'trouble', message }));
 
   /** A source that can't be reached now leaves its last good revision in force. */
   const newest = async (signal: AbortSignal): Promise<Snapshot> => {
@@ -70,16 +81,34 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
 
   const observe = async (signal: AbortSignal): Promise<Observation> => {
     const snapshot = await newest(signal);
-    const { view, live, recorded } = await actual(parts, null, signal);
-    const catalog = await parts.catalogs.build(snapshot, { knownFiles: knownFiles(view) });
-    return { snapshot, catalog, view, live, recorded };
+    const found = await actual(parts, () => ledger.read(signal), nobody, signal);
+    const catalog = await parts.catalogs.build(snapshot, { knownFiles: knownFiles(found.view) });
+    return { snapshot, catalog, ...found };
   };
 
-  const planFor = async (seen: Observation, options: SettleOptions, keys?: Iterable<string>) => {
+  /** What is asked for: on the command line, and on the ledger. A command that runs one job hears only of its cancellation. */
+  const askedIn = async (seen: Observation, { triggers, requests: own, jobs }: SettleOptions): Promise<Requested> => {
+    const mine = ({ request }: FoundRequest): boolean =>
+      request?.action === 'cancel' && jobs?.has(request.job) === true;
+    const requests = triggers
+      ? seen.view.requests
+      : new Map([...seen.view.requests].filter(([, found]) => mine(found)));
+    const { reruns, cancels, answers } = judgeRequests({
+      ...seen,
+      requests,
+      named: await namedRuns(requests, seen),
+      refuses: (job) => parts.runner.refuses(job.manifest.spec),
+      params: parts.params,
+    });
+    return { reruns: [...own, ...reruns], cancels, answers };
+  };
+
+  const planFor = async (seen: Observation, options: SettleOptions, asked: Requested, keys?: Iterable<string>) => {
     const wanted = keys ?? options.jobs ?? knownJobs(seen);
     const base: PlanInput = {
       ...seen,
-      requests: options.requests,
+      requests: asked.reruns,
+      cancels: asked.cancels,
       triggers: options.triggers,
       changes: new Map(),
       refuses: (job) => parts.runner.refuses(job.manifest.spec),
@@ -96,6 +125,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     const executor = createExecutor(parts, wake, (job) => touch(job));
     const agenda = createAgenda();
     let waiting: ReadonlySet<string> = new Set(); // jobs with something left to do, for which nothing rings
+    const handled = (key: RunKey): boolean => executor.handles(key);
     let seen: Observation | undefined;
     let firstPlan: readonly PlannedAction[] | undefined;
     let stopping: Promise<void> | undefined;
@@ -109,13 +139,16 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
 
     /** Desired and actual as they are now; the source and the whole ledger only where something may have come. */
     const look = async (): Promise<{ readonly now: Observation; readonly keys: ReadonlySet<string> | undefined }> => {
-      if (!seen || sourceTouched) {
+      // What is asked for may be for a job that has come since.
+      if (!seen || sourceTouched || hasNewRequests(parts.ledger.latest(), seen.view)) {
         sourceTouched = false;
         return { now: await observe(signal), keys: undefined };
       }
       const keys = new Set([...touched, ...waiting, ...agenda.due(parts.now().getTime())]);
       touched.clear();
-      return { now: { ...seen, ...(await actual(parts, parts.ledger.latest(), signal)) }, keys };
+      const latest = parts.ledger.latest();
+      const read = async (): Promise<LedgerReading> => (latest ? { view: latest, fresh: false } : ledger.read(signal));
+      return { now: { ...seen, ...(await actual(parts, read, handled, signal)) }, keys };
     };
 
     const pass = async (): Promise<boolean> => {
@@ -123,11 +156,12 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       const isWhole = keys === undefined;
       let current = now;
       let actions = await planFor(current, options, keys);
-      if (!isWhole && actions.some(({ action }) => action === 'run')) {
+      if (!current.fresh && actions.some(({ action }) => action === 'run')) {
         // Nothing starts on what was known some time ago.
-        current = { ...current, ...(await actual(parts, null, signal)) };
+        current = { ...current, ...(await actual(parts, () => ledger.read(signal), handled, signal)) };
         actions = await planFor(current, options, keys);
       }
+      const held = current.fresh ? [] : actions.filter(({ action }) => action === 'run');
       seen = current;
       firstPlan ??= actions;
       const left = current.recorded.filter((key) => !executor.handles(key));
@@ -135,8 +169,16 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       if (isWhole) parts.emit({ kind: 'planned', revision: current.snapshot.revision, actions });
       agenda.take(current, keys ?? current.catalog.jobs.keys(), parts.now());
       executor.note(statusFacts(parts, current, actions, options));
-      const done = await executor.execute(actions, current, options, stop.aborted, signal);
-      waiting = new Set(done.again);
+      // Whoever goes on waits for the ledger; a command ends.
+      if (held.length > 0 && options.goOn !== true) throw transientError('LedgerUnreadable', UNREADABLE);
+      const possible = actions.filter((action) => !held.includes(action));
+      const renew = async (): Promise<Observation> => {
+        if (current.fresh) return current;
+        current = { ...current, ...(await actual(parts, () => ledger.read(signal), handled, signal)) };
+        return (seen = current);
+      };
+      const done = await executor.execute({ actions: possible, seen: current, options, renew }, stop.aborted, signal);
+      waiting = new Set([...done.again, ...held.map(({ job }) => job)]);
       const next = [done.wakeAt, agenda.next()].filter((at) => at !== null);
       wakeAt = next.length > 0 ? Math.min(...next) : null;
       return done.busy || (!stop.aborted && waiting.size > 0);
@@ -148,10 +190,14 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     };
     stop.addEventListener('abort', onStop);
     if (stop.aborted) onStop();
+    const left = new AbortController();
+    const watching = watchLedger(parts, () => wake.ring(), AbortSignal.any([signal, left.signal]));
     try {
       for (let busy = true; busy || (options.goOn && !stop.aborted);) {
+        const began = performance.now();
         busy = await parts.inTurn(pass, signal);
         if (!busy && !options.goOn) break;
+        await sleep(Math.min(performance.now() - began, REST_MS), undefined, { signal });
         if (!busy && touched.size === 0) await executor.flush(signal);
         const idle = !busy || (waiting.size === 0 && touched.size === 0);
         const pause = Math.min(idle ? IDLE_MS : LOOK_MS, wakeAt === null ? IDLE_MS : wakeAt - parts.now().getTime());
@@ -161,15 +207,18 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       await stopping;
     } finally {
       stop.removeEventListener('abort', onStop);
+      left.abort();
+      await watching;
     }
     await executor.flush(signal);
+    await parts.runner.flush?.();
     if (!seen) throw new TypeError('a pass ended without having looked at anything');
     return { plan: firstPlan ?? [], observation: seen, ...executor.report() };
   };
 
   return {
     observe,
-    plan: planFor,
+    plan: async (seen, options) => planFor(seen, options, await askedIn(seen, options)),
     settle,
     changed({ job }) {
       touched.add(job);
@@ -182,25 +231,38 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   };
 }
 
+/** The runs that an observation without an executor handles. */
+const nobody = (): boolean => false;
+
 /**
  * What is claimed is read before what is recorded: a run that is recorded and then released in between is seen in the
  * ledger; the other way round it would be seen nowhere, and run again.
  */
 async function actual(
   parts: ReconcilerParts,
-  known: LedgerView | null,
+  read: () => Promise<LedgerReading>,
+  handled: (key: RunKey) => boolean,
   signal: AbortSignal,
-): Promise<Pick<Observation, 'live' | 'view' | 'recorded'>> {
+): Promise<Pick<Observation, 'live' | 'view' | 'fresh' | 'recorded'>> {
   const claimed = await parts.runner.list(signal);
-  const view = known ?? (await parts.ledger.read(signal));
+  await parts.reached?.('betweenReads');
+  const { view, fresh } = await read();
+  await parts.reached?.('afterReads');
   const live: LiveRun[] = [];
   const recorded: RunKey[] = [];
   for (const run of claimed) {
-    if (await isRecorded(run, view)) recorded.push(run.record);
+    // What is being recorded here is not looked up: with a thousand runs ending, every pass would read all their outcomes.
+    if (!handled(run.record) && (await isRecorded(run, view))) recorded.push(run.record);
     else live.push(run);
   }
-  return { live, view, recorded };
+  return { live, view, fresh, recorded };
 }
+
+/** Whether a ledger holds requests that an earlier state of it did not. */
+const hasNewRequests = (now: LedgerView | null, before: LedgerView): boolean =>
+  now !== null &&
+  now.requests !== before.requests &&
+  [...now.requests].some(([path, { version }]) => before.requests.get(path)?.version !== version);
 
 /** Whether the ledger has the outcome of a run that is still claimed: whoever recorded it was cut off before it let go of it. */
 async function isRecorded({ mine, record }: LiveRun, view: LedgerView): Promise<boolean> {

@@ -4,9 +4,9 @@ import type { Catalog, DesiredJob } from '../job/model.ts';
 import { formatProblem } from '../job/problems.ts';
 import { isSetByMatrix } from '../job/rules-parameters.ts';
 import { didYouMean, listOf, quote } from '../job/words.ts';
-import type { FoundRequest, LedgerView, RequestAnswer } from '../ledger/port.ts';
+import type { FoundRequest, LedgerChange, LedgerView, RequestAnswer } from '../ledger/port.ts';
 import type { LiveRun } from '../runner/port.ts';
-import type { Request } from '../schemas/index.ts';
+import type { Outcome, Request } from '../schemas/index.ts';
 import type { CancelRequest, RunRequest } from './plan.ts';
 
 /** What the requests on the ledger come to. */
@@ -27,8 +27,9 @@ export interface NamedRun {
 }
 
 export interface RequestInput {
+  readonly requests: LedgerView['requests'];
   readonly catalog: Catalog;
-  readonly view: Pick<LedgerView, 'requests' | 'statuses'>;
+  readonly view: Pick<LedgerView, 'statuses'>;
   readonly live: readonly LiveRun[];
   /** By `job/run`; a run that is not there has left the ledger, or never was. */
   readonly named: ReadonlyMap<string, NamedRun>;
@@ -50,7 +51,7 @@ const refused = (message: string): Verdict => ({ kind: 'answer', verdict: 'refus
 
 /** Judges every request on the ledger, the oldest first. Pure: what it needs of the runs that are named has been read before. */
 export function judgeRequests(input: RequestInput): Requested {
-  const { requests } = input.view;
+  const { requests } = input;
   if (requests.size === 0) return NOTHING;
   const reruns: RunRequest[] = [];
   const cancels: CancelRequest[] = [];
@@ -84,7 +85,7 @@ function judgeRerun(id: string, request: Request, input: RequestInput): Verdict 
   const isOfThis = ({ kind, id: other }: { readonly kind: string; readonly id?: string }): boolean =>
     kind === 'request' && other === id;
   const recorded = input.view.statuses.get(name)?.lastRuns.find(({ trigger }) => isOfThis(trigger));
-  if (recorded) return { kind: 'answer', verdict: 'executed', message: `${name}/${recorded.run}` };
+  if (recorded) return { kind: 'answer', verdict: 'executed', message: `${name}/${recorded.run}: ${recorded.result}` };
   const params = paramsOf(request, input);
   const wish: RunRequest = {
     job: name,
@@ -176,13 +177,20 @@ function nothingToCancel(job: string, run: number | undefined, input: RequestInp
   return run < (status?.nextRun ?? 1) ? `run ${run} has ended` : `${job} has no run ${run}`;
 }
 
+/** The answer to the request that a run comes from, which goes with its outcome; nothing for other runs. */
+export function answerOf({ trigger, job, run, result }: Outcome): Pick<LedgerChange, 'answered'> {
+  if (trigger.kind !== 'request') return {};
+  const { id } = trigger;
+  return { answered: [{ id, path: `requests/${id}.yaml`, verdict: 'executed', message: `${job}/${run}: ${result}` }] };
+}
+
 /** The runs that rerun requests name: of live ones from their claims, of others from their outcomes. */
 export async function namedRuns(
-  view: Pick<LedgerView, 'requests' | 'outcome'>,
-  live: readonly LiveRun[],
+  requests: LedgerView['requests'],
+  { view, live }: { readonly view: Pick<LedgerView, 'outcome'>; readonly live: readonly LiveRun[] },
 ): Promise<ReadonlyMap<string, NamedRun>> {
   const named = new Map<string, NamedRun>();
-  for (const { request } of view.requests.values()) {
+  for (const { request } of requests.values()) {
     if (request?.action !== 'rerun' || request.run === undefined) continue;
     const { job, run } = request;
     const claimed = live.find(({ record }) => record.job === job && record.run === run);

@@ -1,7 +1,7 @@
 import { canonicalJson } from '../job/canonical.ts';
 import type { RunRecord } from '../runner/port.ts';
 import type { Trigger } from '../schemas/index.ts';
-import type { NameScope } from './names.ts';
+import { runObjectName, type NameScope } from './names.ts';
 
 /** What an object is for: its `app.kubernetes.io/component`. */
 export type Component = 'claim' | 'payload' | 'attempt' | 'budget';
@@ -20,6 +20,7 @@ export type Component = 'claim' | 'payload' | 'attempt' | 'budget';
  * | `runledger.dev/source` | all | the source |
  * | `runledger.dev/job` | run | the job |
  * | `runledger.dev/run` | run | the number of the run |
+ * | `runledger.dev/claim` | run | the name of the run's claim: what has it belongs to this run |
  * | `runledger.dev/task` | pod | the task; `default` without fan-out |
  * | `runledger.dev/attempt` | pod | the number of the attempt |
  * | `runledger.dev/protect` | pod | `true`: the budget keeps it from being evicted while it runs |
@@ -33,6 +34,7 @@ export const LABELS = {
   source: 'runledger.dev/source',
   job: 'runledger.dev/job',
   run: 'runledger.dev/run',
+  claim: 'runledger.dev/claim',
   task: 'runledger.dev/task',
   attempt: 'runledger.dev/attempt',
   protect: 'runledger.dev/protect',
@@ -88,6 +90,7 @@ export function runLabels(scope: NameScope, component: Component, record: RunRec
     ...sourceLabels(scope, component),
     [LABELS.job]: record.job,
     [LABELS.run]: String(record.run),
+    [LABELS.claim]: runObjectName('claim', scope, record.job, record.run),
   };
 }
 

@@ -90,10 +90,7 @@ function filesAsWritten(record: RunRecord, files: readonly RunFile[]): readonly 
     if (file.secret !== undefined || isTemplate(file)) return [];
     const content = byPath.get(file.path);
     if (content !== undefined) return [[KEYS.file(index), content] as const];
-    throw terminalError(
-      'FileMissing',
-      `${record.job} #${record.run}: the content of the file ${file.path} is missing`,
-    );
+    throw terminalError('FileMissing', `${record.job} #${record.run}: the content of the file ${file.path} is missing`);
   });
 }
 

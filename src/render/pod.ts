@@ -54,7 +54,10 @@ export function renderPod(parts: PodParts): V1Pod {
       ownerReferences: [ownedBy(context.payload)],
       finalizers: [OUTCOME_FINALIZER],
     },
-    spec: mergePodSpec(mergePodSpec(podSpec({ ...parts, record }, parts.record, plan), context.podDefaults), record.spec.pod ?? {}),
+    spec: mergePodSpec(
+      mergePodSpec(podSpec({ ...parts, record }, parts.record, plan), context.podDefaults),
+      record.spec.pod ?? {},
+    ),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { V1Container, V1Pod, V1PodSpec, V1Volume } from '@kubernetes/client-node';
+import type { V1Container, V1Pod, V1PodSpec } from '@kubernetes/client-node';
 import { formatDuration, durationMs } from '../job/duration.ts';
 import { parseQuantity } from '../job/quantity.ts';
 import type { Job, Policy, TimeoutLimits } from '../schemas/index.ts';
@@ -7,6 +7,7 @@ import { GATE_CONTAINER } from './layout.ts';
 import { overlayViolations, type Violation } from './overlay.ts';
 import { isExclusive } from './resources.ts';
 import { restrictedViolations } from './restricted.ts';
+import { secretUses } from './secret-uses.ts';
 import { planPod } from './steps.ts';
 
 export type { Violation };
@@ -72,27 +73,13 @@ function secretViolations(spec: V1PodSpec, allowed: Policy['secrets'], own: read
   const use = (name: string | undefined, field: string): void => {
     if (name !== undefined && !used.has(name)) used.set(name, field);
   };
-  for (const container of jobContainers(spec)) {
-    const field = `pod.spec.containers[${container.name}]`;
-    for (const { name, valueFrom } of container.env ?? []) use(valueFrom?.secretKeyRef?.name, `${field}.env[${name}]`);
-    for (const { secretRef } of container.envFrom ?? []) use(secretRef?.name, `${field}.envFrom`);
-  }
-  for (const volume of spec.volumes ?? [])
-    for (const name of secretsOf(volume)) use(name, `pod.spec.volumes[${volume.name}]`);
+  for (const { name, field } of secretUses(spec, jobContainers(spec))) use(name, field);
+  for (const { name, csi } of spec.volumes ?? []) use(csi?.nodePublishSecretRef?.name, `pod.spec.volumes[${name}]`);
   for (const { name } of spec.imagePullSecrets ?? [])
     if (name === undefined || !own.includes(name)) use(name, 'pod.spec.imagePullSecrets');
   return [...used]
     .filter(([name]) => !globMatches(name, allowed))
     .map(([name, field]) => ({ field, message: `the policy does not allow the Secret ${name}; ${oneOf(allowed)}` }));
-}
-
-/** The Secrets behind a volume, of the types that the restricted standard allows. */
-function secretsOf({ secret, projected, csi }: V1Volume): readonly (string | undefined)[] {
-  return [
-    secret?.secretName,
-    csi?.nodePublishSecretRef?.name,
-    ...(projected?.sources ?? []).map((source) => source.secret?.name),
-  ];
 }
 
 function accountViolations(spec: V1PodSpec, allowed: readonly string[]): readonly Violation[] {

@@ -66,7 +66,6 @@ function payloadVolume({ steps, gated }: PodPlan, name: string): V1Volume {
 
 function projection(file: JobFile, key: string, path: string, payload: string): V1VolumeProjection {
   const mode = Number.parseInt(file.mode ?? DEFAULT_FILE_MODE, 8);
-  if (file.secret === undefined)
-    return { configMap: { name: payload, items: [{ key, path, mode }] } };
+  if (file.secret === undefined) return { configMap: { name: payload, items: [{ key, path, mode }] } };
   return { secret: { name: file.secret.name, items: [{ key: file.secret.key, path, mode }] } };
 }

@@ -123,6 +123,8 @@ export interface LiveRun {
   readonly attempts: readonly AttemptState[];
   /** False: only its number is claimed; what it executes has still to be put down with it. */
   readonly held: boolean;
+  /** True: of what it executes no more is known than its digest; who has the same spec can claim it anew. */
+  readonly partial?: boolean;
   /** Why it is to end, once somebody has said so; it lasts like the claim. */
   readonly cancelled?: Reason;
   /** Who has said so, where it was a person. */
@@ -173,13 +175,15 @@ export interface Runner {
   /**
    * Puts down what a claimed run executes, if that is not there yet, and makes these attempts: none for a run that has to wait.
    * An attempt that was made before is never made again. What keeps one from starting for good is its ending; anything else
-   * is thrown, and the call can be repeated.
+   * is thrown, and the call can be repeated. `isRecorded` asks the ledger afresh for an outcome of the run, for a runner that
+   * may take up what another process has claimed.
    */
   start(
     record: RunRecord,
     files: readonly RunFile[],
     attempts: readonly AttemptStart[],
     signal: AbortSignal,
+    isRecorded: () => Promise<boolean>,
   ): Promise<void>;
   /**
    * Asks attempts that run to end (TERM, grace, KILL); their ending is then `cancelled` with this reason. `tasks`: of
@@ -191,8 +195,13 @@ export interface Runner {
    * written. Absent where an ended run holds nothing up.
    */
   park?(key: RunKey, outcome: ParkedOutcome, signal: AbortSignal): Promise<void>;
-  /** Forgets runs whose outcome is in the ledger, or that need none. */
+  /**
+   * Forgets runs whose outcome is in the ledger, or that need none. What is left of them may go a moment later, together with
+   * what others leave.
+   */
   release(keys: readonly RunKey[], signal: AbortSignal): Promise<void>;
+  /** Removes now what is left of released runs. Absent where release waits for nothing. */
+  flush?(): Promise<void>;
   /** Ends whatever this process still executes and waits for it, within the grace. */
   close(reason: Reason): Promise<void>;
   /** Kills what this process executes, at once and without waiting: for a process that is about to exit. */

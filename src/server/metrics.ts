@@ -5,7 +5,6 @@ export interface Metrics {
   readonly started: (source: string, trigger: string) => void;
   readonly finished: (source: string, result: string, reason: string, seconds: number) => void;
   readonly recorded: (source: string, lagSeconds: number) => void;
-  readonly active: (source: string, count: number) => void;
   readonly leader: (source: string, leads: boolean) => void;
   readonly trouble: (source: string) => void;
   readonly hook: (source: string, verdict: string) => void;
@@ -45,12 +44,6 @@ export function createMetrics(): Metrics {
     buckets: LAG_BUCKETS,
     registers,
   });
-  const active = new Gauge({
-    name: 'runledger_runs_active',
-    help: 'Runs that are started and not recorded yet.',
-    labelNames: ['source'],
-    registers,
-  });
   const leader = new Gauge({
     name: 'runledger_leader',
     help: '1 where this process leads the source.',
@@ -76,7 +69,6 @@ export function createMetrics(): Metrics {
       duration.observe({ source }, seconds);
     },
     recorded: (source, seconds) => lag.observe({ source }, seconds),
-    active: (source, count) => active.set({ source }, count),
     leader: (source, leads) => leader.set({ source }, leads ? 1 : 0),
     trouble: (source) => trouble.inc({ source }),
     hook: (source, verdict) => hooks.inc({ source, verdict }),

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { judgeWebhook } from './webhook.ts';
+import { createHookTaker, type Hook, type HookVerdict } from './hooks.ts';
 
 export interface ServerParts {
   readonly host: string;
@@ -12,9 +12,10 @@ export interface ServerParts {
   readonly notReady: () => string | null;
   /** In the text format of Prometheus. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
-  /** The sources that take webhooks, with the secret of each. */
-  readonly hooks: ReadonlyMap<string, { readonly secret: string; readonly received: () => void }>;
-  readonly onHook: (source: string, verdict: string) => void;
+  /** The sources that take webhooks. */
+  readonly hooks: ReadonlyMap<string, Hook>;
+  /** Told of every webhook; `unknown` stands for every source that takes none. */
+  readonly onHook: (source: string, verdict: HookVerdict) => void;
 }
 
 export interface RunningServer {
@@ -22,13 +23,13 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-const MAX_HOOK_BYTES = 25 * 1024 * 1024; // what GitHub sends at most
 const REQUEST_LIMIT_MS = 30_000;
 
 /** Serves health, metrics and webhooks. Throws what listening throws: an address in use, for one. */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
+  const takeHook = createHookTaker();
   const server = createServer((request, response) => {
-    handle(parts, request, response).catch(() => answer(response, 500, 'internal error'));
+    handle(parts, takeHook, request, response).catch(() => answer(response, 500, 'internal error'));
   });
   server.requestTimeout = REQUEST_LIMIT_MS;
   server.headersTimeout = REQUEST_LIMIT_MS;
@@ -54,51 +55,35 @@ function listen(server: Server, port: number, host: string): Promise<void> {
   });
 }
 
-async function handle(parts: ServerParts, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { pathname } = new URL(request.url ?? '/', 'http://localhost');
-  const hook = /^\/hooks\/([^/]+)$/.exec(pathname)?.[1];
-  if (hook !== undefined) return webhook(parts, decodeURIComponent(hook), request, response);
+async function handle(
+  parts: ServerParts,
+  takeHook: ReturnType<typeof createHookTaker>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const path = /^[^?#]*/.exec(request.url ?? '/')?.[0] ?? '/';
+  const source = /^\/hooks\/([^/]+)$/.exec(path)?.[1];
+  if (source !== undefined) {
+    if (request.method !== 'POST') return answer(response, 405, 'only POST');
+    // Names of sources need no escapes.
+    const hook = parts.hooks.get(source);
+    const { verdict, status, text } = await takeHook(hook, request);
+    parts.onHook(hook ? source : 'unknown', verdict);
+    // What was not read of the body is not read as a next request.
+    if (!request.complete) response.setHeader('connection', 'close');
+    return answer(response, status, text);
+  }
   if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'only GET');
-  if (pathname === '/healthz')
-    return parts.healthy() ? answer(response, 200, 'ok') : answer(response, 500, 'not healthy');
-  if (pathname === '/readyz') {
+  if (path === '/healthz') return parts.healthy() ? answer(response, 200, 'ok') : answer(response, 500, 'not healthy');
+  if (path === '/readyz') {
     const trouble = parts.notReady();
     return trouble === null ? answer(response, 200, 'ok') : answer(response, 503, trouble);
   }
-  if (pathname === '/metrics') {
+  if (path === '/metrics') {
     const { contentType, text } = await parts.metrics();
     return answer(response, 200, text, contentType);
   }
   return answer(response, 404, 'there are /healthz, /readyz, /metrics and /hooks/<source>');
-}
-
-async function webhook(
-  parts: ServerParts,
-  source: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  if (request.method !== 'POST') return answer(response, 405, 'only POST');
-  const hook = parts.hooks.get(source);
-  const body = await readBody(request);
-  if (body === null) return answer(response, 413, 'too large');
-  // An unknown source and one without a secret answer alike: nothing is told to whoever guesses names.
-  const verdict = hook ? judgeWebhook(request.headers, body, hook.secret) : 'unknownSource';
-  parts.onHook(hook ? source : 'unknown', verdict);
-  if (!hook || verdict !== 'accepted') return answer(response, verdict === 'unsigned' ? 401 : 403, 'refused');
-  hook.received();
-  return answer(response, 202, 'accepted');
-}
-
-async function readBody(request: IncomingMessage): Promise<Buffer | null> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_HOOK_BYTES) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 function answer(
@@ -107,6 +92,7 @@ function answer(
   text: string,
   contentType = 'text/plain; charset=utf-8',
 ): void {
+  if (response.headersSent || response.destroyed) return;
   response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store' });
   response.end(`${text}\n`);
 }

@@ -1,39 +1,87 @@
 import { openCluster } from '../../src/runner/kubernetes/client.ts';
 import { watchResource } from '../../src/runner/kubernetes/watch.ts';
-import { pods } from '../../src/runner/kubernetes/wire.ts';
+import { configMaps, pods, type Pod } from '../../src/runner/kubernetes/wire.ts';
+
+/** A pod that was there, as the API server told it. */
+export interface CreatedPod {
+  readonly name: string;
+  readonly uid: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** True when its payload was gone before it was created: no kubelet starts a pod that can't mount what it names. */
+  readonly fenced: boolean;
+  /** Whether a container of it has ever run. */
+  readonly started: boolean;
+}
 
 /** Every pod that was ever there, as the API server told it. */
 export interface Creations {
   /** Name to the uids that pods of that name had: two uids are two pods. */
   byName(): ReadonlyMap<string, ReadonlySet<string>>;
+  pods(): readonly CreatedPod[];
   /** How many of them have ended. */
   ended(): number;
+  /** False once the watch had to begin anew: a pod that came and went in between would be missing. */
+  unbroken(): boolean;
   stop(): void;
 }
+
+interface Seen {
+  readonly first: Pod;
+  /** The resource version of the first event: versions of one cluster are in the order of its writes. */
+  readonly version: bigint;
+  started: boolean;
+  ended: boolean;
+}
+
+const hasStarted = ({ status }: Pod): boolean =>
+  (status?.containerStatuses ?? []).some(({ state }) => state?.running ?? state?.terminated?.startedAt);
+const hasEnded = ({ status }: Pod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed';
 
 /** Records from now on. */
 export async function recordCreations(namespace: string): Promise<Creations> {
   const stopping = new AbortController();
   const { signal } = stopping;
   const cluster = await openCluster({ userAgent: 'chaos-recorder', signal });
-  const seen = new Map<string, Set<string>>();
-  const ended = new Set<string>();
+  const seen = new Map<string, Seen>();
+  const payloadsGone = new Map<string, bigint>();
+  let lists = 0;
   const log = { debug: () => undefined, info: () => undefined, warn: () => undefined };
-  const watch = watchResource(cluster, pods, {
-    namespace,
-    signal,
-    log,
+  const common = { namespace, signal, log, onSync: () => void (lists += 1) };
+  const attempts = watchResource(cluster, pods, {
+    ...common,
     onChange({ object }) {
-      const { phase } = object.status ?? {};
-      if (phase === 'Succeeded' || phase === 'Failed') ended.add(object.metadata?.uid ?? '');
-      const name = object.metadata?.name ?? '';
-      seen.set(name, (seen.get(name) ?? new Set()).add(object.metadata?.uid ?? ''));
+      const uid = object.metadata?.uid ?? '';
+      const version = BigInt(object.metadata?.resourceVersion ?? 0);
+      const known = seen.get(uid) ?? { first: object, version, started: false, ended: false };
+      known.started ||= hasStarted(object);
+      known.ended ||= hasEnded(object);
+      seen.set(uid, known);
     },
   });
-  await watch.ready;
+  const payloads = watchResource(cluster, configMaps, {
+    ...common,
+    onChange({ type, object: { metadata } }) {
+      if (type === 'deleted') payloadsGone.set(metadata?.uid ?? '', BigInt(metadata?.resourceVersion ?? 0));
+    },
+  });
+  await Promise.all([attempts.ready, payloads.ready]);
+  const isFenced = ({ first, version }: Seen): boolean =>
+    (first.metadata?.ownerReferences ?? []).some(({ uid }) => (payloadsGone.get(uid) ?? version) < version);
   return {
-    byName: () => seen,
-    ended: () => ended.size,
+    byName() {
+      const names = Map.groupBy(seen, ([, { first }]) => first.metadata?.name ?? '');
+      return new Map([...names].map(([name, all]) => [name, new Set(all.map(([uid]) => uid))]));
+    },
+    pods: () =>
+      [...seen].map(([uid, one]) => ({
+        name: one.first.metadata?.name ?? '',
+        uid,
+        labels: one.first.metadata?.labels ?? {},
+        fenced: isFenced(one),
+        started: one.started,
+      })),
+    ended: () => [...seen.values()].filter((one) => one.ended).length,
+    unbroken: () => lists === 2,
     stop() {
       stopping.abort();
       void cluster.close();

@@ -1,202 +1,112 @@
 /**
- * Breaks the controller in every way it can think of while jobs run, and then counts: every run in the ledger exactly once,
- * exactly one pod ever created for each attempt, and nothing left in the cluster but claims.
+ * Breaks the controller and the world around it in every way while jobs run, and then counts: every run in the ledger exactly
+ * once and with the exit code that was seen, exactly one pod that could run for each attempt, nothing left in the cluster but
+ * claims. Exits with 1 and says what, where one of it does not hold.
  *
- *     npm run chaos -- [--jobs 100] [--rounds 12] [--real]
+ *     npm run chaos -- [--runs 5000] [--real 200] [--lanes 4] [--only PART-OF-A-FAULT'S-NAME] [--audit FILE]
  *
- * Needs KUBECONFIG and git. Pods run on simulated nodes labelled `type: kwok` unless --real is given. Who created which
- * pod is taken from a watch of the API server that is on from before the first pod to the end.
+ * Needs KUBECONFIG and git; simulated nodes (kwok) labelled `type: kwok` for all but the `--real` runs (`--runs 0`: real runs
+ * alone). Every pod is known from a watch that is on from before the first one; `--audit` compares with the API server's log.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { startGitServer, type GitServer, type Repository } from '../support/git-server.ts';
+import { openTestCluster } from '../support/cluster.ts';
 import { temporaryDirectory } from '../support/git.ts';
-import { recordCreations, type Creations } from './creations.ts';
-import { kubectl, type Namespace, withNamespace } from './kubectl.ts';
-
-const POINTS = [
-  'beforeClaim',
-  'afterClaim',
-  'afterPayload',
-  'afterPod',
-  'beforeRecord',
-  'afterRecord',
-  'beforeRelease',
-  'afterPayloads',
-  'afterFinalizers',
-  'afterRelease',
-] as const;
+import { FAULTS } from './faults.ts';
+import type { Played, Round } from './round.ts';
+import { removeLeftovers, runChaos } from './run.ts';
+import { tableOf } from './table.ts';
 
 const { values } = parseArgs({
   options: {
-    jobs: { type: 'string', default: '100' },
-    rounds: { type: 'string', default: '12' },
-    real: { type: 'boolean', default: false },
+    runs: { type: 'string', default: '5000' },
+    real: { type: 'string', default: '200' },
+    lanes: { type: 'string', default: '4' },
+    only: { type: 'string', multiple: true, default: [] },
+    audit: { type: 'string' },
   },
 });
-const JOBS = Number(values.jobs);
-const ROUNDS = Number(values.rounds);
 
-/** A fault of a round, and how it is brought about. */
-interface Fault {
-  readonly name: string;
-  /** Of the controller that is started for this round. */
-  readonly env?: Readonly<Record<string, string>>;
-  during?(world: World, leader: ChildProcess): Promise<void>;
+/** More at a time fill a node: it takes 110 pods. */
+const MOST_REAL = 20;
+const BEATS_MS = 15_000;
+const SHOWN_PROBLEMS = 40;
+
+/** All faults on simulated nodes, those that a kubelet has to show on real ones, and some more there. */
+function roundsOf(faults: typeof FAULTS, runs: number, real: number): readonly Round[] {
+  const simulated = faults.filter(({ needsKubelet }) => !needsKubelet);
+  const onKubelet = faults.filter(({ needsKubelet }) => needsKubelet);
+  const realRounds = Math.max(onKubelet.length, Math.ceil(real / MOST_REAL));
+  const step = Math.max(1, Math.floor(simulated.length / Math.max(1, realRounds - onKubelet.length)));
+  const others = runs > 0 ? simulated.filter((_, index) => index % step === 0) : simulated;
+  const chosen = [...onKubelet, ...others].slice(0, realRounds);
+  const each = (total: number, rounds: number): number => Math.ceil(total / Math.max(1, rounds));
+  const most = Math.min(MOST_REAL, each(real, chosen.length));
+  return [
+    ...(real > 0 ? chosen.map((fault): Round => ({ fault, jobs: most, real: true })) : []),
+    ...(runs > 0
+      ? simulated.map((fault): Round => ({ fault, jobs: each(runs - real, simulated.length), real: false }))
+      : []),
+  ];
 }
 
-interface World {
-  readonly server: GitServer;
-  readonly repository: Repository;
-  readonly namespace: Namespace;
-  readonly config: string;
-  readonly log: string[];
-}
+const faults = FAULTS.filter(({ name }) => values.only.length === 0 || values.only.some((part) => name.includes(part)));
+const rounds = roundsOf(faults, Number(values.runs), Number(values.real));
+const wanted = rounds.reduce((sum, { jobs }) => sum + jobs, 0);
+const began = performance.now();
+const elapsed = (): string => `${Math.round((performance.now() - began) / 1_000)} s`;
+const played: Played[] = [];
 
-const FAULTS: readonly Fault[] = [
-  ...POINTS.map((point): Fault => ({ name: `killed at ${point}`, env: { CHAOS_POINT: point, CHAOS_NTH: '7' } })),
-  {
-    name: 'stopped between check and create, continued after another has finished',
-    env: { CHAOS_POINT: 'afterPayload', CHAOS_NTH: '5', CHAOS_SIGNAL: 'SIGSTOP' },
-    async during(_world, leader) {
-      await sleep(25_000);
-      leader.kill('SIGCONT');
-    },
-  },
-  {
-    name: 'lease deleted by hand',
-    async during({ namespace }) {
-      await sleep(2_000);
-      await kubectl('-n', namespace.name, 'delete', 'lease', '--all');
-    },
-  },
-  {
-    name: 'git server fails one call in ten',
-    async during({ server }) {
-      const ends = Array.from({ length: 30 }, () =>
-        server.fault({ kind: 'status', status: 500 }, { matching: oneInTen(), times: 1 }),
-      );
-      await sleep(10_000);
-      for (const end of ends) end();
-    },
-  },
-  {
-    name: 'git answers are lost',
-    async during({ server }) {
-      const end = server.fault({ kind: 'lostAnswer' }, { matching: /git-receive-pack$/, times: 5 });
-      await sleep(10_000);
-      end();
-    },
-  },
-];
-
-/** Matches a call in ten: a RegExp that looks at nothing but the dice. */
-function oneInTen(): RegExp {
-  const dice = /./;
-  dice.test = () => Math.random() < 0.1;
-  return dice;
-}
-
-const manifest = (index: number, round: number): string => `apiVersion: runledger.dev/v1
-kind: Job
-metadata: { name: job-${index} }
-spec:
-  image: busybox:1.36
-  run: "sleep 0.2; echo round ${round}"
-${values.real ? '' : '  pod:\n    nodeSelector: { type: kwok }\n    tolerations: [{ key: kwok.test/node, operator: Exists }]\n'}`;
-
-function startController({ config, namespace, log }: World, env: Readonly<Record<string, string>>): ChildProcess {
-  const options = { config, listen: '127.0.0.1:0', installation: 'chaos', leaseNamespace: namespace.name };
-  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'controller.ts')], {
-    env: { ...process.env, ...env, CHAOS_OPTIONS: JSON.stringify(options) },
-    stdio: ['ignore', 'ignore', 'pipe'],
+const stopping = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => {
+    console.log(`${signal}: stopping after the rounds that are under way; once more to stop at once`);
+    stopping.abort();
   });
-  child.stderr.on('data', (chunk: Buffer) => log.push(chunk.toString()));
-  return child;
-}
 
-/** How many outcomes the ledger has, by job. */
-async function outcomes({ repository }: World): Promise<readonly string[]> {
-  const files = await repository.git('ls-tree', '-r', '--name-only', 'runledger/status').catch(() => '');
-  return files.split('\n').filter((file) => /\/\d+\.yaml$/.test(file));
-}
-
-async function round(world: World, number: number, fault: Fault): Promise<void> {
-  const files = Object.fromEntries(
-    Array.from({ length: JOBS }, (_, index) => [`job-${index}.yaml`, manifest(index, number)]),
-  );
-  const victim = startController(world, fault.env ?? {});
-  await sleep(1_500);
-  const other = startController(world, {});
-  await world.repository.commit(files);
-  const broken = fault.during?.(world, victim);
-  const wanted = JOBS * number;
-  const until = Date.now() + 180_000;
-  while ((await outcomes(world)).length < wanted && Date.now() < until) await sleep(500);
-  await broken;
-  // A moment for what is left to be let go of, and for a second record to show up if there were one.
-  await sleep(3_000);
-  for (const child of [victim, other]) child.kill('SIGTERM');
-  await sleep(2_000);
-  for (const child of [victim, other]) child.kill('SIGKILL');
-  const found = (await outcomes(world)).length;
-  console.log(`${found === wanted ? 'ok  ' : 'FAIL'} round ${number}: ${fault.name}: ${found} of ${wanted} outcomes`);
-}
-
-async function verdict(world: World, creations: Creations): Promise<readonly string[]> {
-  const problems: string[] = [];
-  const files = await outcomes(world);
-  if (files.length !== JOBS * ROUNDS) problems.push(`${files.length} outcomes, not ${JOBS * ROUNDS}`);
-  const counts = creations.byName();
-  const twice = [...counts].filter(([, uids]) => uids.size > 1);
-  if (twice.length > 0)
-    problems.push(
-      `${twice.length} pods were created more than once: ${twice
-        .slice(0, 5)
-        .map(([name]) => name)
-        .join(', ')}`,
-    );
-  if (counts.size !== JOBS * ROUNDS) problems.push(`${counts.size} pods were created for ${JOBS * ROUNDS} runs`);
-  for (const kind of ['pods', 'configmaps'] as const) {
-    const selector = 'app.kubernetes.io/managed-by=runledger,app.kubernetes.io/component!=claim';
-    const left = (await kubectl('-n', world.namespace.name, 'get', kind, '-l', selector, '-o', 'name')).trim();
-    if (left !== '') problems.push(`left over: ${left.split('\n').slice(0, 5).join(', ')}`);
-  }
-  await world.repository.git('fsck', '--strict');
-  return problems;
-}
-
-const { path: directory, remove } = await temporaryDirectory();
-const server = await startGitServer({ root: path.join(directory, 'git') });
-const repository = await server.createRepository('jobs.git');
-await withNamespace('chaos', async (namespace) => {
-  const config = path.join(directory, 'config.yaml');
-  writeFileSync(
-    config,
-    `apiVersion: runledger.dev/v1\nkind: Config\nconcurrency: 500\nsources:\n  - { name: chaos, url: "${repository.url}", interval: 1s, namespace: ${namespace.name} }\n`,
-  );
-  const world: World = { server, repository, namespace, config, log: [] };
-  const creations = await recordCreations(namespace.name);
-  const started = Date.now();
-  for (let number = 1; number <= ROUNDS; number += 1) {
-    const fault = FAULTS[(number - 1) % FAULTS.length];
-    if (fault) await round(world, number, fault);
-  }
-  const problems = await verdict(world, creations);
-  creations.stop();
-  writeFileSync('/tmp/runledger-chaos.log', world.log.join(''));
-  const runs = JOBS * ROUNDS;
-  console.log(`${runs} runs, ${ROUNDS} rounds, ${Math.round((Date.now() - started) / 1_000)} s`);
-  for (const problem of problems) console.log(`FAIL ${problem}`);
+const test = await openTestCluster('chaos');
+if (!test) process.exit(1);
+const { path: folder, remove } = await temporaryDirectory();
+console.log(`${wanted} runs in ${rounds.length} rounds; logs of the controllers: ${folder}`);
+const beat = setInterval(() => {
+  const done = played.reduce((sum, { recorded }) => sum + recorded, 0);
+  console.log(`     ${elapsed()}: ${done} of ${wanted} runs, ${played.length} of ${rounds.length} rounds`);
+}, BEATS_MS);
+let failed = true;
+try {
+  await removeLeftovers(test);
+  const report = await runChaos({
+    test,
+    rounds,
+    lanes: Math.min(Number(values.lanes), rounds.length),
+    folder,
+    ...(values.audit === undefined ? {} : { audit: values.audit }),
+    signal: stopping.signal,
+    onPlayed(one) {
+      played.push(one);
+      const { fault, real, problems, runs, seconds } = one;
+      console.log(
+        `${problems.length === 0 ? 'ok  ' : 'FAIL'} ${fault}: ${runs} ${real ? 'real ' : ''}runs, ${Math.round(seconds)} s`,
+      );
+      for (const problem of problems.slice(0, 5)) console.log(`     ${problem}`);
+    },
+  });
+  const problems = [
+    ...report.problems,
+    ...report.played.flatMap((one) => one.problems.map((problem) => `${one.fault}: ${problem}`)),
+  ];
+  console.log(`\n${tableOf(report.played)}\n`);
+  for (const problem of problems.slice(0, SHOWN_PROBLEMS)) console.log(`FAIL ${problem}`);
+  if (problems.length > SHOWN_PROBLEMS) console.log(`FAIL … and ${problems.length - SHOWN_PROBLEMS} more`);
+  const complete = report.played.length === rounds.length;
+  failed = problems.length > 0 || !complete || rounds.length === 0;
   console.log(
-    problems.length === 0
-      ? 'every run is in the ledger once, every attempt had one pod, and nothing is left'
-      : 'failed',
+    failed
+      ? `failed after ${elapsed()}${complete ? '' : ': not every round was played'}`
+      : `every run is in the ledger once, every attempt had one pod, and nothing is left (${wanted} runs, ${elapsed()})`,
   );
-  process.exitCode = problems.length === 0 ? 0 : 1;
-});
-await server.close();
-await remove();
+} finally {
+  clearInterval(beat);
+  await test.remove();
+  if (!failed) await remove();
+}
+process.exitCode = failed ? 1 : 0;

@@ -105,7 +105,7 @@ test('run shows the log, takes parameters and arguments, and passes the exit cod
     input: job('solo', 'run: exit 9'),
   });
   assert.is(piped.code, 9, piped.stderr);
-  assert.match(await ledgerLog(folder), /a #1 succeeded/);
+  assert.match(await ledgerLog(folder), /a run 1 succeeded/);
   assert.not.match(await ledgerLog(folder), /solo/);
 });
 

@@ -17,7 +17,7 @@ const trailers = (text: string): string[] =>
 
 test('one run', () => {
   const text = message([outcomeOf({ run: 12 })]);
-  assert.is(subject(text), 'nightly-report #12 succeeded in 3m12s');
+  assert.is(subject(text), 'nightly-report run 12 succeeded in 3m12s');
   assert.equal(trailers(text), [
     'Runledger-Run: nightly-report/12',
     'Runledger-Result: succeeded',
@@ -28,20 +28,20 @@ test('one run', () => {
 test('every result reads well', () => {
   const line = (result: Result, text?: string): string =>
     runLine(outcomeOf({ run: 13, result, ...(text === undefined ? {} : { message: text }) }));
-  assert.is(line('failed'), 'nightly-report #13 failed: step "load" ended with exit code 3');
-  assert.is(line('warning', 'exit code 42'), 'nightly-report #13 succeeded with a warning in 3m12s: exit code 42');
-  assert.is(line('skipped', 'build failed'), 'nightly-report #13 was skipped: build failed');
-  assert.is(line('timed-out', 'longer than 1h'), 'nightly-report #13 timed out: longer than 1h');
-  assert.is(line('cancelled', 'asked for'), 'nightly-report #13 was cancelled: asked for');
-  assert.is(line('error', 'the machine went away'), 'nightly-report #13 ended in an error: the machine went away');
-  assert.is(line('error', ''), 'nightly-report #13 ended in an error');
+  assert.is(line('failed'), 'nightly-report run 13 failed: step "load" ended with exit code 3');
+  assert.is(line('warning', 'exit code 42'), 'nightly-report run 13 succeeded with a warning in 3m12s: exit code 42');
+  assert.is(line('skipped', 'build failed'), 'nightly-report run 13 was skipped: build failed');
+  assert.is(line('timed-out', 'longer than 1h'), 'nightly-report run 13 timed out: longer than 1h');
+  assert.is(line('cancelled', 'asked for'), 'nightly-report run 13 was cancelled: asked for');
+  assert.is(line('error', 'the machine went away'), 'nightly-report run 13 ended in an error: the machine went away');
+  assert.is(line('error', ''), 'nightly-report run 13 ended in an error');
 });
 
 test('several runs are counted and listed, the worst first', () => {
   const outcomes = [1, 2, 3, 4, 5].map((run) => outcomeOf({ run, result: run === 4 ? 'failed' : 'succeeded' }));
   const text = message(outcomes);
   assert.is(subject(text), '5 runs: 4 succeeded, 1 failed');
-  assert.match(text.split('\n')[2]!, /^- nightly-report #4 failed: /);
+  assert.match(text.split('\n')[2]!, /^- nightly-report run 4 failed: /);
   assert.is(trailers(text).filter((line) => line.startsWith('Runledger-Run')).length, 5);
 });
 

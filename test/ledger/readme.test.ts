@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { bucketOf, outcomePath } from '../../src/ledger/layout.ts';
+import { bucketOf, jobFolder, outcomePath } from '../../src/ledger/layout.ts';
 import { bucketReadme, rootReadme } from '../../src/ledger/readme.ts';
 import { applyFacts } from '../../src/ledger/status.ts';
 import { finishedFacts, manifestFacts, manyStatuses, START } from './fixtures.ts';
@@ -11,13 +11,14 @@ const ran = (job: string, index: number) =>
     undefined,
     finishedFacts({ job, run: 3, finished: START + index * 1000, result: index % 50 === 7 ? 'failed' : 'succeeded' }),
   );
-const rows = (readme: string): string[] => readme.split('\n').filter((line) => line.startsWith('| job-'));
+const rows = (readme: string): string[] => readme.split('\n').filter((line) => line.startsWith('| [job-'));
 
 test('one job: its row says all', () => {
   const readme = rootReadme(manyStatuses(1, ran), []);
+  const at = '20\u00a0Nov\u00a02026,\u00a001:30';
   assert.match(readme, '**1 job**: 1 ✅ succeeded');
   assert.equal(rows(readme), [
-    `| job-0 | ✅ succeeded | [#3](${outcomePath('job-0', 3)}) | 2026-11-20 01:30 UTC | 3m12s |  |`,
+    `| [job-0](${jobFolder('job-0')}) | ✅ succeeded | [#3](${outcomePath('job-0', 3)}) | ${at} | 3m12s |  |`,
   ]);
 });
 
@@ -46,7 +47,7 @@ test('beyond that: totals, what fails, what ended last, and a table for each buc
     const [care = '', last = ''] = readme.split('## ').slice(1);
     assert.is(rows(care).length, Math.min(50, failing));
     assert.is(rows(last).length, 20);
-    assert.match(rows(last)[0]!, `| job-${count - 1} |`);
+    assert.match(rows(last)[0]!, `| [job-${count - 1}](`);
     assert.ok(readme.length < 60_000, `${readme.length}`);
     const linked = [...readme.matchAll(/\[([0-9a-f]{2})\]\(jobs\/\1\/README\.md\) \((\d+)\)/g)];
     assert.is(
@@ -88,6 +89,7 @@ test('invalid, suspended, running and removed jobs are told apart', () => {
   assert.match(b!, '✅ succeeded, ⏸️ suspended');
   assert.match(c!, '✅ succeeded, ▶️ running');
   assert.is(rows(readme).length, 3);
+  assert.match(readme, '**3 jobs**: 1 ⛔ invalid · 1 ▶️ running · 2 ✅ succeeded · 1 ⏸️ suspended\n');
   assert.match(readme, 'Removed: job-d');
   assert.match(readme, '1 problem in manifests that name no job: [invalid.yaml](invalid.yaml)');
 });

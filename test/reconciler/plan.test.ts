@@ -4,7 +4,7 @@ import type { DesiredJob } from '../../src/job/model.ts';
 import type { LiveRun } from '../../src/runner/port.ts';
 import { manifestFacts } from '../../src/reconciler/facts.ts';
 import { plan, type PlanInput } from '../../src/reconciler/plan.ts';
-import { attempt, exited, job, live, NOW, REVISION, status, summary, world } from './world.ts';
+import { attempt, exited, job, live, REVISION, status, summary, world } from './world.ts';
 
 const running = (desired: DesiredJob, run: number): LiveRun => live(desired, run, { attempts: [attempt(null)] });
 const ended = (desired: DesiredJob, run: number): LiveRun => live(desired, run, { attempts: [attempt(exited(0))] });

@@ -1,5 +1,16 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 
+/** Valid on 1 January 2020 alone. Its key was thrown away. */
+export const EXPIRED = `-----BEGIN CERTIFICATE-----
+MIIBGTCBwAIBATAKBggqhkjOPQQDAjAZMRcwFQYDVQQDDA5ydW5sZWRnZXIgdGVz
+dDAeFw0yMDAxMDEwMDAwMDBaFw0yMDAxMDIwMDAwMDBaMBkxFzAVBgNVBAMMDnJ1
+bmxlZGdlciB0ZXN0MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEARhx8SUXQnBZ
+LuD/kbDgmbL5qfsPzEEU3sZs8ZwZqxdkHWwby4Kkggn+G/ZZ3IQ6tEzZLRS5CapQ
+Zpz4SYxTkTAKBggqhkjOPQQDAgNIADBFAiAI2QPqE1Z6yzPw3nggI1VtaOOLG2jH
+/I/N2GCTxEm6ZQIhAOnDuFBxsTOlxkbfSBuqtqfwktbwMaWBDuavSYH2sS0r
+-----END CERTIFICATE-----
+`;
+
 /** Makes the few values of DER (ITU-T X.690) that a certificate consists of. */
 const der = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
   const content = Buffer.concat(parts);

@@ -54,6 +54,12 @@ async function freePods(cluster: Cluster, namespace: string, signal: AbortSignal
   }
 }
 
+/** Deletes a namespace and lets go of what would keep it. */
+export async function removeNamespace(cluster: Cluster, name: string, signal: AbortSignal): Promise<void> {
+  await deleteObject(cluster, namespaces, { name }, { signal });
+  await freePods(cluster, name, signal);
+}
+
 /**
  * Opens the cluster of KUBECONFIG and makes a namespace with the prefix in its name. Undefined when there is no
  * cluster; fails when RUNLEDGER_TEST_REQUIRE holds `cluster` and there is none.
@@ -77,10 +83,7 @@ export async function openTestCluster(prefix: string): Promise<TestCluster | und
     signal,
     createNamespace,
     async remove() {
-      for (const name of made) {
-        await deleteObject(cluster, namespaces, { name }, { signal });
-        await freePods(cluster, name, signal);
-      }
+      for (const name of made) await removeNamespace(cluster, name, signal);
       await cluster.close();
     },
   };

@@ -15,6 +15,7 @@ import {
   withTarget,
 } from '../options.ts';
 import type { Context } from '../program.ts';
+import { recordedOutcome, runNumber } from '../recorded.ts';
 import { stopSignals } from '../signals.ts';
 import { paintFor, type Io } from '../terminal.ts';
 import { statusOf } from './get.ts';
@@ -60,12 +61,6 @@ async function logs(job: string, options: LogsOptions, { io }: Context): Promise
     await repository.close();
     stop.close();
   }
-}
-
-function runNumber(text: string): number {
-  const number = Number(text.replace(/^#/, ''));
-  if (Number.isInteger(number) && number > 0) return number;
-  throw usageError('RunNumberForm', `--run ${text}: write the number of a run, such as 12`);
 }
 
 /** The runs of the job that are claimed on this machine; looking at them changes nothing. */
@@ -130,15 +125,7 @@ async function follow(
 }
 
 async function stored(view: LedgerView, job: string, number: number, write: WriteLine, io: Io): Promise<void> {
-  const outcome = await view.outcome(job, number);
-  if (!outcome) {
-    const runs = await view.runs(job);
-    const hint =
-      runs.length > 0
-        ? `the ledger has the runs ${runs.slice(-10).join(', ')}`
-        : `\`runledger run ${job}\` runs it now`;
-    throw usageError('RunUnknown', `${job} has no run ${number} in the ledger`, { hint });
-  }
+  const outcome = await recordedOutcome(view, job, number);
   const paths = logPaths(outcome);
   const note = paintFor(io.stderr, io.env);
   if (paths.length === 0)

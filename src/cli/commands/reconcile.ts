@@ -23,7 +23,7 @@ import { print } from '../print.ts';
 import type { Context } from '../program.ts';
 import { stopSignals, untilStopped } from '../signals.ts';
 import { paintFor, widthOf } from '../terminal.ts';
-import { watchLoop } from '../watch.ts';
+import { createWatch } from '../watch.ts';
 import { openWorkshop, type Workshop } from '../workshop.ts';
 
 interface ReconcileOptions extends CommonOptions, RepositoryOptions, RunnerOptions {
@@ -71,7 +71,7 @@ async function reconcile(target: string, options: ReconcileOptions, { io }: Cont
     const opened = workshop;
     return await untilStopped(stop, async () => {
       if (options.dryRun) return dryRun(opened, options, io, stop.soft);
-      if (watching) return watchLoop(opened, stop, log);
+      if (watching) return createWatch(opened, log).run(stop);
       const started = performance.now();
       const report = await opened.reconciler.settle(ALL, stop.soft, stop.hard);
       progress.close();

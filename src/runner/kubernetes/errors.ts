@@ -61,7 +61,11 @@ function messageFrom(refusal: Refusal, status: ApiStatus | null, { doing, server
 
 const RBAC = /\bUser "([^"]*)" cannot (\w+) resource "([^"]*)"/;
 
+/** What a new namespace says until its controllers have looked at it: its quotas are counted, its account is made. */
+const NOT_YET = /status unknown for quota|error looking up service account \S+\/default:/;
+
 function forbidden(message: string, status: ApiStatus | null): CodedError {
+  if (NOT_YET.test(message)) return transientError('NamespaceNotReady', message);
   if (/exceeded quota|failed quota/.test(message)) {
     return terminalError('QuotaExceeded', message, {
       hint: 'Free some of the quota, raise it, or give the job smaller requests and limits.',
@@ -82,11 +86,15 @@ function forbidden(message: string, status: ApiStatus | null): CodedError {
     : terminalError('Forbidden', message);
 }
 
+/** A webhook that could not be asked, with `failurePolicy: Fail`: the request went no further. */
+const WEBHOOK_IS_DOWN = /failed calling webhook "/;
+
 /** 429, 5xx: the server's trouble, not the request's. */
 function serverTrouble(refusal: Refusal, status: ApiStatus | null, message: string): CodedError {
   const seconds = status?.details?.retryAfterSeconds;
   const wait = retryAfterMs(refusal.retryAfter) ?? (seconds === undefined ? undefined : seconds * 1000);
   const later = wait === undefined ? {} : { retryAfterMs: wait };
+  if (WEBHOOK_IS_DOWN.test(message)) return transientError('WebhookUnavailable', message, later);
   if (refusal.status === 429) return transientError('TooManyRequests', message, later);
   if (refusal.status === 503) return transientError('ServerUnavailable', message, later);
   return transientError('ServerError', message, later);

@@ -4,10 +4,11 @@ import type { NameScope } from '../../render/names.ts';
 import { recordFrom } from '../../render/payload.ts';
 import type { RunKey, RunRecord } from '../port.ts';
 import { listObjects } from './objects.ts';
+import type { AdoptPoint } from './points.ts';
 import { runName, type Scope } from './scope.ts';
 import type { Change } from './store.ts';
 import { type ConfigMap, configMaps, type Pod, pods } from './wire.ts';
-import { watchResource } from './watch.ts';
+import { watchResource, withoutManagedFields } from './watch.ts';
 
 /** What the cluster holds of one run, as far as it is known here. */
 export interface RunObjects {
@@ -49,6 +50,7 @@ export async function openInventory(
   scope: Scope,
   changed: (key: RunKey) => void,
   signal: AbortSignal,
+  reached: (point: AdoptPoint) => Promise<void> = async () => undefined,
 ): Promise<Inventory> {
   const { cluster, namespace, log } = scope;
   const runs = new Map<string, RunObjects>();
@@ -67,16 +69,20 @@ export async function openInventory(
     drop(run);
     changed(key);
   };
+  /** By the pod's name: somebody may change what says whose it is, and it stays the pod that it was. */
+  const keys = new Map<string, RunKey>();
   const onPod = ({ type, object }: Change<Pod>): void => {
-    const key = identityOf(object);
+    const name = object.metadata?.name ?? '';
+    const key = identityOf(object) ?? keys.get(name);
     if (!key) return;
     const run = entry(key);
-    const name = object.metadata?.name ?? '';
     if (type === 'deleted') {
       run.pods.delete(name);
+      keys.delete(name);
       run.vanished = object;
     } else {
       run.pods.set(name, object);
+      keys.set(name, key);
     }
     drop(run);
     changed(key);
@@ -97,6 +103,7 @@ export async function openInventory(
     onChange: onPod,
   });
   await Promise.all([claims.ready, attempts.ready]);
+  await reached('afterWatches');
   const payloads = await listObjects(
     cluster,
     configMaps,
@@ -112,10 +119,13 @@ export async function openInventory(
     find: (key) => runs.get(runName(key)),
     learn(key, { claim, record, payloadMade, pod }) {
       const run = entry(key);
-      if (claim) run.claim = claim;
       if (record) run.record = record;
       if (payloadMade) run.payloadMade = payloadMade;
-      if (pod) run.pods.set(pod.metadata?.name ?? '', pod);
+      // The answer to a create may come after the watch has told more, or even the end.
+      if (claim) run.claim ??= withoutManagedFields(claim);
+      const { name = '', uid } = pod?.metadata ?? {};
+      if (pod && !run.pods.has(name) && run.vanished?.metadata?.uid !== uid)
+        run.pods.set(name, withoutManagedFields(pod));
       return run;
     },
     forget: (key) => void runs.delete(runName(key)),

@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { load } from 'js-yaml';
 import { messageOf, usageError, type CodedError } from '../../errors.ts';
+import { loadKubeConfig } from './client-node.ts';
 
 export interface KubeconfigOptions {
   /** A file; absent: those of $KUBECONFIG, then ~/.kube/config, then the pod's own service account. */
@@ -32,8 +33,7 @@ export interface Target {
 
 const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-// client-node takes 0.8 s and 60 MB to load: only what talks to a cluster pays for it.
-const newConfig = async (): Promise<KubeConfig> => new (await import('@kubernetes/client-node')).KubeConfig();
+const newConfig = async (): Promise<KubeConfig> => new (await loadKubeConfig())();
 
 async function fromAccount({ env, root = '' }: KubeconfigOptions): Promise<Target> {
   if (!env['KUBERNETES_SERVICE_HOST'] || !existsSync(`${root}${ACCOUNT}/token`)) {

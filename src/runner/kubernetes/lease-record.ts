@@ -21,6 +21,8 @@ export interface LeaseRecord {
   readonly resourceVersion: string;
   /** Empty: nobody. */
   readonly holder: string;
+  /** When its holder last wrote it, by the holder's clock: only compared with itself. Empty: never. */
+  readonly renewTime: string;
   readonly durationMs: number;
   readonly transitions: number;
   /** 0 when there is none, or no number. */
@@ -34,6 +36,7 @@ export function readLease({ metadata, spec }: Lease): LeaseRecord {
     uid: metadata?.uid ?? '',
     resourceVersion: metadata?.resourceVersion ?? '',
     holder: spec?.holderIdentity ?? '',
+    renewTime: spec?.renewTime ?? '',
     durationMs: (spec?.leaseDurationSeconds ?? 0) * 1000,
     transitions: spec?.leaseTransitions ?? 0,
     epoch: Number.isSafeInteger(epoch) && epoch > 0 ? epoch : 0,

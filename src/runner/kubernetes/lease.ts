@@ -53,12 +53,21 @@ interface Contender {
   epoch: number;
 }
 
+/**
+ * Whether nobody has renewed or taken the lease between two looks. Its resource version does not count: whoever writes an
+ * annotation on the lease of a leader that is gone would keep it alive.
+ */
+const isUnrenewed = (before: LeaseRecord, now: LeaseRecord): boolean =>
+  before.uid === now.uid &&
+  before.holder === now.holder &&
+  before.renewTime === now.renewTime &&
+  before.transitions === now.transitions;
+
 /** Milliseconds until the lease may be taken from whoever holds it: counted from when WE first saw it like this. */
 function untilFree(contender: Contender, record: LeaseRecord): number {
   const { identity, clock } = contender.target;
   const { seen } = contender;
-  const same = seen?.record.uid === record.uid && seen.record.resourceVersion === record.resourceVersion;
-  const since = same ? seen.since : clock.monotonic();
+  const since = seen !== null && isUnrenewed(seen.record, record) ? seen.since : clock.monotonic();
   contender.seen = { record, since };
   contender.epoch = Math.max(contender.epoch, record.epoch);
   if (record.holder === '' || record.holder === identity) return 0;

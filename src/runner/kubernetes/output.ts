@@ -20,8 +20,8 @@ export interface PodOutputOptions {
   readonly scope: Scope;
   readonly record: RunRecord;
   readonly steps: readonly string[];
-  /** Nothing is read before they are known. */
-  readonly secrets: Promise<readonly SecretValue[]>;
+  /** What is to be redacted in a pod's output. Nothing is read before it is known, or where it can't be. */
+  readonly secrets: (pod: Pod) => Promise<readonly SecretValue[]>;
   readonly onLine: (line: OutputLine) => void;
 }
 
@@ -53,7 +53,7 @@ export function createPodOutput(options: PodOutputOptions): PodOutput {
     let lost = '';
     for (let tries = 0; tries < TRIES && !stopping.signal.aborted; tries += 1) {
       try {
-        const recorder = newRecorder(step, await secrets); // read anew from the beginning: nothing is there twice
+        const recorder = newRecorder(step, await secrets(pod)); // read anew from the beginning: nothing is there twice
         const ref = { name: pod.metadata?.name ?? '', namespace: scope.namespace };
         const stream = await openPodLog(scope.cluster, ref, { container: step, follow: true, signal: stopping.signal });
         for await (const chunk of stream) recorder.write(step, 'stdout', chunk as Uint8Array);

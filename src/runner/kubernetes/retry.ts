@@ -17,7 +17,13 @@ const CAP_MS = 5_000;
 const MAX_RETRY_AFTER_MS = 30_000;
 
 /** Errors after which it is certain that the server did nothing. */
-const NOTHING_DONE: ReadonlySet<string> = new Set(['TooManyRequests', 'QuotaBusy', 'ConnectionFailed']);
+const NOTHING_DONE: ReadonlySet<string> = new Set([
+  'TooManyRequests',
+  'QuotaBusy',
+  'NamespaceNotReady',
+  'WebhookUnavailable',
+  'ConnectionFailed',
+]);
 
 /** Whether another try of the same request can help and does no harm. */
 export const mayRetry = (error: CodedError, repeat: Repeat): boolean =>

@@ -1,54 +1,74 @@
-import { messageOf } from '../../errors.ts';
+import { isCoded, terminalError } from '../../errors.ts';
 import type { SecretValue } from '../../logs/redact.ts';
-import { normalizeSpec } from '../../job/defaults.ts';
-import type { EnvValue, SecretReference } from '../../schemas/index.ts';
-import type { RunRecord } from '../port.ts';
+import type { SecretUse } from '../../render/secret-uses.ts';
 import { findObject } from './objects.ts';
 import type { Scope } from './scope.ts';
 import { secrets } from './wire.ts';
 
-/** The values of the Secrets that jobs refer to, read for one purpose: to be redacted. */
+/** The values of the Secrets that pods see, read for one purpose: to be redacted. */
 export interface SecretReader {
-  load(record: RunRecord, signal: AbortSignal): Promise<void>;
-  known(record: RunRecord): readonly SecretValue[];
+  /**
+   * Every value. Throws CodedError: `SecretMissing` (terminal) for a Secret or key that is not there and has to be,
+   * `SecretUnreadable` (terminal) where we are not allowed to read one, and transient errors. A run that nobody could redact is
+   * not to start.
+   */
+  read(uses: readonly SecretUse[], signal: AbortSignal): Promise<readonly SecretValue[]>;
 }
 
 /** A Secret is read again after this long. */
 const FRESH_MS = 60_000;
 
+type Data = ReadonlyMap<string, string>;
+
 export function createSecretReader(scope: Scope): SecretReader {
-  const values = new Map<string, { readonly read: number; readonly data: ReadonlyMap<string, string> }>();
+  const known = new Map<string, { readonly at: number; readonly data: Data }>();
+  const dataOf = async (name: string, signal: AbortSignal): Promise<Data | null> => {
+    const before = known.get(name);
+    if (before && scope.clock.monotonic() - before.at < FRESH_MS) return before.data;
+    const at = scope.clock.monotonic();
+    const data = await readSecret(scope, name, signal);
+    if (data) known.set(name, { at, data });
+    return data;
+  };
   return {
-    async load(record, signal) {
-      for (const { name } of referencesOf(record)) {
-        const before = values.get(name);
-        if (before && scope.clock.monotonic() - before.read < FRESH_MS) continue;
-        values.set(name, { read: scope.clock.monotonic(), data: await readSecret(scope, name, signal) });
+    async read(uses, signal) {
+      const values = new Map<string, SecretValue>();
+      for (const use of uses) {
+        const data = await dataOf(use.name, signal);
+        for (const value of valuesOf(scope, use, data)) values.set(value.label, value);
       }
+      return [...values.values()];
     },
-    known: (record) =>
-      referencesOf(record).flatMap(({ name, key }) => {
-        const value = values.get(name)?.data.get(key);
-        return value === undefined ? [] : [{ label: `secret ${name}/${key}`, value }];
-      }),
   };
 }
 
-/** A Secret that can't be read is no reason not to run: the kubelet may read it, and what is missing is said by the pod. */
-async function readSecret(scope: Scope, name: string, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
-  try {
-    const found = await findObject(scope.cluster, secrets, { name, namespace: scope.namespace }, { signal });
-    const entries = Object.entries(found?.data ?? {});
-    return new Map(entries.map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]));
-  } catch (error) {
-    scope.log.warn({ secret: name, error: messageOf(error) }, 'a Secret can not be read: its values are not redacted');
-    return new Map();
+function valuesOf({ namespace }: Scope, { name, keys, optional, field }: SecretUse, data: Data | null) {
+  const missing = (what: string): Error =>
+    terminalError('SecretMissing', `${what} in namespace "${namespace}"; ${field} needs it`);
+  if (data === null) {
+    if (optional) return [];
+    throw missing(`secret "${name}" not found`);
   }
+  return (keys ?? [...data.keys()]).flatMap((key): readonly SecretValue[] => {
+    const value = data.get(key);
+    if (value === undefined && !optional) throw missing(`secret "${name}" has no key "${key}"`);
+    return value === undefined ? [] : [{ label: `secret ${name}/${key}`, value }];
+  });
 }
 
-function referencesOf({ spec }: RunRecord): readonly SecretReference[] {
-  const { env, steps, files } = normalizeSpec(spec);
-  const values: readonly EnvValue[] = [env, ...steps.map((step) => step.env)].flatMap((each) => Object.values(each));
-  const fromEnv = values.flatMap((value) => (typeof value === 'string' ? [] : [value.secret]));
-  return [...fromEnv, ...files.flatMap(({ secret }) => (secret ? [secret] : []))];
+/** Null where there is none. */
+async function readSecret({ cluster, namespace }: Scope, name: string, signal: AbortSignal): Promise<Data | null> {
+  try {
+    const found = await findObject(cluster, secrets, { name, namespace }, { signal });
+    if (!found) return null;
+    const entries = Object.entries(found.data ?? {});
+    return new Map(entries.map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]));
+  } catch (error) {
+    if (!isCoded(error, 'Forbidden')) throw error;
+    const why = `secret "${name}" can not be read, so its values could not be redacted`;
+    throw terminalError('SecretUnreadable', `${why}: ${error.message}; allow get on it in namespace "${namespace}"`, {
+      cause: error,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
+  }
 }

@@ -67,8 +67,8 @@ interface Watching<T extends ApiObject> {
   failures: number;
 }
 
-/** The part of an object that only its writers need, and that makes up half of its size. */
-function withoutManagedFields<T extends ApiObject>(object: T): T {
+/** Takes off the part of an object that only its writers need, and that makes up half of its size. */
+export function withoutManagedFields<T extends ApiObject>(object: T): T {
   const metadata = object.metadata as { managedFields?: unknown } | undefined;
   if (metadata) delete metadata.managedFields;
   return object;

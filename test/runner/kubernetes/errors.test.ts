@@ -118,6 +118,38 @@ const cases: readonly [name: string, error: CodedError, errorClass: string, code
   ['too many requests', status(429, 'TooManyRequests', 'slow down'), 'transient', 'TooManyRequests'],
   ['a server that starts', status(503, 'ServiceUnavailable', 'later'), 'transient', 'ServerUnavailable'],
   ['a server with a fault', status(500, 'InternalError', 'etcd has no leader'), 'transient', 'ServerError'],
+  [
+    'a webhook that is down',
+    status(500, 'InternalError', 'Internal error occurred: failed calling webhook "w.example.com": failed to call: …'),
+    'transient',
+    'WebhookUnavailable',
+  ],
+  [
+    'a quota that was not counted yet',
+    status(403, 'Forbidden', 'pods "x" is forbidden: status unknown for quota: q, resources: pods'),
+    'transient',
+    'NamespaceNotReady',
+  ],
+  [
+    'a namespace whose account is being made',
+    status(
+      403,
+      'Forbidden',
+      'pods "x" is forbidden: error looking up service account jobs/default: serviceaccount "default" not found',
+    ),
+    'transient',
+    'NamespaceNotReady',
+  ],
+  [
+    'an account of a job that is not there',
+    status(
+      403,
+      'Forbidden',
+      'pods "x" is forbidden: error looking up service account jobs/nobody: serviceaccount "nobody" not found',
+    ),
+    'terminal',
+    'AdmissionDenied',
+  ],
 ];
 
 for (const [name, error, errorClass, code] of cases) {

@@ -8,19 +8,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CodedError } from '../../../src/errors.ts';
 import { openCluster, type Cluster, type ClusterOptions } from '../../../src/runner/kubernetes/client.ts';
-import { selfSigned } from '../../support/certificate.ts';
+import { EXPIRED, selfSigned } from '../../support/certificate.ts';
 import { kubeconfigFor } from './proxy.ts';
 
-/** Valid on 1 January 2020 alone. Its key was thrown away. */
-const EXPIRED = `-----BEGIN CERTIFICATE-----
-MIIBGTCBwAIBATAKBggqhkjOPQQDAjAZMRcwFQYDVQQDDA5ydW5sZWRnZXIgdGVz
-dDAeFw0yMDAxMDEwMDAwMDBaFw0yMDAxMDIwMDAwMDBaMBkxFzAVBgNVBAMMDnJ1
-bmxlZGdlciB0ZXN0MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEARhx8SUXQnBZ
-LuD/kbDgmbL5qfsPzEEU3sZs8ZwZqxdkHWwby4Kkggn+G/ZZ3IQ6tEzZLRS5CapQ
-Zpz4SYxTkTAKBggqhkjOPQQDAgNIADBFAiAI2QPqE1Z6yzPw3nggI1VtaOOLG2jH
-/I/N2GCTxEm6ZQIhAOnDuFBxsTOlxkbfSBuqtqfwktbwMaWBDuavSYH2sS0r
------END CERTIFICATE-----
-`;
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
 interface World {

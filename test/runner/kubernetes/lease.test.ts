@@ -22,7 +22,7 @@ pure('what is left is counted by the stricter of both clocks', () => {
 });
 
 pure('a lease that somebody else wrote, with nothing in it or nonsense, is read', () => {
-  const nothing = { holder: '', durationMs: 0, transitions: 0, epoch: 0, uid: '', resourceVersion: '' };
+  const nothing = { holder: '', renewTime: '', durationMs: 0, transitions: 0, epoch: 0, uid: '', resourceVersion: '' };
   assert.equal(readLease({}), nothing);
   assert.equal(readLease({ metadata: { annotations: { [EPOCH_ANNOTATION]: '-3x' } } }), nothing);
   assert.is(microTime(0), '1970-01-01T00:00:00.000000Z');
@@ -328,6 +328,17 @@ if (world !== undefined) {
     assert.ok(performance.now() - began >= 2_000);
     assert.is(a.led[0]!.epoch, 10);
     assert.is((await read()).spec!.leaseTransitions, 7);
+  });
+
+  test('annotations that others write do not keep the lease of a leader that is gone alive', async () => {
+    const spec = { holderIdentity: 'gone', leaseDurationSeconds: 2, renewTime: microTime(0), leaseTransitions: 0 };
+    await createObject(cluster, leases, { metadata: { name, namespace }, spec }, { signal });
+    const a = enter();
+    let serial = 0;
+    await eventually('it to lead', async () => {
+      await change({ metadata: { annotations: { told: String(serial++) } } });
+      return a.leading();
+    });
   });
 
   test("a leader's own error ends the election, with the lease released; one that just returns gives it to others", async () => {

@@ -15,12 +15,15 @@ export type Fault =
   | { readonly kind: 'status'; readonly status: number; readonly retryAfter?: string; readonly body?: string }
   /** An answer that never comes. */
   | { readonly kind: 'hang' }
-  | { readonly kind: 'delay'; readonly ms: number };
+  | { readonly kind: 'delay'; readonly ms: number }
+  /** Another URL is asked for instead, and every byte of the answer comes so much later. */
+  | { readonly kind: 'stale'; readonly url: string; readonly ms: number };
 
 /** What goes wrong in the middle of a watch or log, with the next bytes that pass by. */
 export type StreamFault = 'cutMidLine' | 'garbageLine' | 'goneEvent' | 'silence' | 'end';
 
 export interface Proxy {
+  readonly url: string;
   readonly kubeconfig: string;
   /** Method and URL of every request so far. */
   readonly requests: string[];
@@ -77,13 +80,17 @@ export async function startProxy(kubeconfig: string): Promise<Proxy> {
   const streams = new Set<ServerResponse>();
   let connections = 0;
 
-  const forward = (request: IncomingMessage, response: ServerResponse, loseAnswer: boolean): void => {
+  const forward = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    { loseAnswer = false, url = request.url!, lateMs = 0 } = {},
+  ): void => {
     const { host: _, ...headers } = request.headers;
     const target = {
       ...upstream,
       host: origin.hostname,
       port: origin.port,
-      path: request.url!,
+      path: url,
       method: request.method!,
     };
     const outgoing = httpsRequest(
@@ -105,9 +112,10 @@ export async function startProxy(kubeconfig: string): Promise<Proxy> {
             proxy.streamFault = undefined;
             silent ||= fault === 'silence' || fault === 'goneEvent' || fault === 'end';
             applyStreamFault(fault, chunk, response);
-          } else if (!silent && !response.writableEnded) response.write(chunk);
+          } else if (lateMs > 0) setTimeout(() => response.write(chunk), lateMs);
+          else if (!silent && !response.writableEnded) response.write(chunk);
         });
-        answer.on('end', () => response.end());
+        answer.on('end', () => (lateMs > 0 ? setTimeout(() => response.end(), lateMs) : response.end()));
         answer.on('error', () => response.destroy());
         response.on('close', () => {
           streams.delete(response);
@@ -138,13 +146,16 @@ export async function startProxy(kubeconfig: string): Promise<Proxy> {
         response.end(fault.body ?? '');
         return;
       case 'delay':
-        setTimeout(() => forward(request, response, false), fault.ms);
+        setTimeout(() => forward(request, response), fault.ms);
         return;
       case 'lostAnswer':
-        forward(request, response, true);
+        forward(request, response, { loseAnswer: true });
+        return;
+      case 'stale':
+        forward(request, response, { url: fault.url, lateMs: fault.ms });
         return;
       case undefined:
-        forward(request, response, false);
+        forward(request, response);
     }
   });
   server.on('connection', (socket) => {
@@ -160,6 +171,7 @@ export async function startProxy(kubeconfig: string): Promise<Proxy> {
   await writeFile(file, kubeconfigFor(url, { 'insecure-skip-tls-verify': true }));
 
   const proxy: Proxy = {
+    url,
     kubeconfig: file,
     requests: [],
     connections: () => connections,

@@ -1,8 +1,8 @@
 /** A repository of jobs and a reconciler that runs them in a namespace of a real cluster. */
 import { KubeConfig } from '@kubernetes/client-node';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { dump } from 'js-yaml';
+import { dump, loadAll } from 'js-yaml';
 import { openTarget, type Repository } from '../../../src/cli/compose.ts';
 import { composeReconciler } from '../../../src/cli/workshop.ts';
 import type { Reconciler, SettleReport } from '../../../src/reconciler/reconciler.ts';
@@ -64,6 +64,9 @@ export interface ControllerOptions {
   readonly policy?: Policy;
   readonly nodeLostAfterMs?: number;
   readonly holdPodsForMs?: number;
+  readonly orphanGraceMs?: number;
+  /** Of the source: what no job has asked for. */
+  readonly imagePullSecrets?: readonly string[];
 }
 
 /** What reconciles, as a process of its own would. */
@@ -99,13 +102,14 @@ export async function openController(test: TestCluster, options: ControllerOptio
     },
     podContext: {
       image: IMAGE,
-      imagePullSecrets: [],
+      imagePullSecrets: options.imagePullSecrets ?? [],
       podDefaults: {},
       gate: { image: IMAGE, busybox: '/bin/busybox' },
     },
     events: { changed: (key) => reconciler.changed(key), output: () => undefined },
     nodeLostAfterMs,
     ...(policy === undefined ? {} : { policy }),
+    ...(options.orphanGraceMs === undefined ? {} : { orphanGraceMs: options.orphanGraceMs }),
     signal: hard.signal,
   });
   const reconciler: Reconciler = composeReconciler({
@@ -144,6 +148,21 @@ export async function outcomesOf(
 ): Promise<Readonly<Record<string, Outcome | undefined>>> {
   const view = await repository.ledger.read(new AbortController().signal);
   return Object.fromEntries(await Promise.all(jobs.map(async (job) => [job, await view.outcome(job, 1)] as const)));
+}
+
+/** A rule of a Role. */
+export interface Rule {
+  readonly apiGroups: string[];
+  readonly resources: string[];
+  readonly verbs: string[];
+}
+
+/** What the shipped Role allows where jobs run, but for resources of these names. */
+export async function shippedRules(...without: readonly string[]): Promise<readonly Rule[]> {
+  const file = join(import.meta.dirname, '../../../manifests/jobs/role.yaml');
+  const documents = loadAll(await readFile(file, 'utf8')) as readonly { kind: string; rules?: readonly Rule[] }[];
+  const rules = documents.find(({ kind }) => kind === 'Role')?.rules ?? [];
+  return rules.filter(({ resources }) => !resources.some((resource) => without.includes(resource)));
 }
 
 /** A connection as somebody with a token. */

@@ -1,0 +1,169 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { isCoded, messageOf, usageError } from '../../errors.ts';
+import type { Branch } from '../../git/port.ts';
+import { durationMs } from '../../job/duration.ts';
+import { openLedger } from '../../ledger/writer.ts';
+import type { Reconciler } from '../../reconciler/reconciler.ts';
+import type { ReconcilerEvent } from '../../reconciler/ports.ts';
+import { systemClock } from '../../runner/kubernetes/clock.ts';
+import type { Leadership } from '../../runner/kubernetes/lease.ts';
+import { createKubernetesRunner, type KubernetesRunnerOptions } from '../../runner/kubernetes/runner.ts';
+import type { Runner, RunnerEvents } from '../../runner/port.ts';
+import type { SourceConfig } from '../../schemas/index.ts';
+import { DEFAULT_LEDGER } from '../compose.ts';
+import { authorOf, credentialsOf } from '../config.ts';
+import { defaultImage, NODE_LOST_AFTER_MS } from '../kubernetes.ts';
+import { logEvent } from '../progress.ts';
+import { openRemote, type Remote } from '../remote.ts';
+import type { StopSignals } from '../signals.ts';
+import { VERSION } from '../version.ts';
+import { createWatch } from '../watch.ts';
+import { composeReconciler, HOLD_PODS_FOR_MS } from '../workshop.ts';
+import { createMeasure } from './measure.ts';
+import type { Follower, Shared } from './shared.ts';
+import { hearOthers, type LeaseRef } from './tell.ts';
+
+/** Reconciles a source until the leadership ends. Throws what trying again can't help. */
+export async function follow(
+  source: SourceConfig,
+  follower: Follower,
+  lease: LeaseRef,
+  leadership: Leadership,
+  shared: Shared,
+): Promise<void> {
+  const log = shared.log.child({ source: source.name });
+  const ending = endingOf(leadership, shared.stop);
+  const folder = await mkdtemp(join(shared.scratch, `${source.name}-`));
+  const parts: { remote?: Remote; runner?: Runner } = {};
+  const left = new AbortController();
+  try {
+    const remote = (parts.remote = await openSource(source, folder, shared, log));
+    const branch = await remote.branch(source.ledger?.branch ?? DEFAULT_LEDGER);
+    const measure = createMeasure(source.name, shared.metrics);
+    const emit = (event: ReconcilerEvent): void => {
+      logEvent(log, event);
+      measure(event);
+    };
+    const events: RunnerEvents = {
+      changed: (key) => reconciler.changed(key),
+      output: (line) => emit({ kind: 'output', line }),
+    };
+    const runner = (parts.runner = await createKubernetesRunner(
+      runnerOptions(source, leadership, events, ending.lost, shared, log),
+    ));
+    // Nothing is awaited in between: what the runner tells needs the reconciler.
+    const reconciler = reconcilerOf(source, leadership, { remote, branch, runner }, emit, ending.lost, shared);
+    const watch = createWatch({ source: remote.source, reconciler }, log);
+    follower.poke = () => watch.poke();
+    const hearing = AbortSignal.any([leadership.signal, left.signal]);
+    hearOthers(shared.cluster, lease, log, () => watch.poke(), hearing);
+    await watch.run(ending);
+  } catch (error) {
+    if (!leadership.signal.aborted) throw error;
+    log.warn({ error: messageOf(error) }, 'ended');
+  } finally {
+    left.abort();
+    await parts.runner?.close('CancelRequested');
+    await parts.remote?.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Losing the lease ends everything at once; a signal ends it in good order, and runs go on in the cluster. */
+function endingOf({ signal }: Leadership, stop: StopSignals): StopSignals & { readonly lost: AbortSignal } {
+  const losing = new AbortController();
+  const onEnd = (): void => {
+    if (!isCoded(signal.reason, 'Cancelled')) losing.abort(signal.reason);
+  };
+  if (signal.aborted) onEnd();
+  else signal.addEventListener('abort', onEnd, { once: true });
+  return {
+    lost: losing.signal,
+    soft: signal,
+    hard: AbortSignal.any([stop.hard, losing.signal]),
+    close: () => undefined,
+  };
+}
+
+async function openSource(source: SourceConfig, folder: string, { io }: Shared, log: Logger): Promise<Remote> {
+  const { url, branch, path, caFile, interval } = source;
+  if (url === undefined)
+    throw usageError('SourceNeedsUrl', `source ${source.name}: the controller follows URLs`, {
+      hint: 'write url: https://…',
+    });
+  const options = {
+    ...(branch === undefined ? {} : { branch }),
+    ...(path === undefined ? {} : { path }),
+    ...(caFile === undefined ? {} : { caFile }),
+    ...(interval === undefined ? {} : { interval }),
+    credentials: await credentialsOf(source.auth, io.env),
+  };
+  return openRemote(url, folder, options, io, (message) => log.info(message));
+}
+
+function runnerOptions(
+  source: SourceConfig,
+  authority: Leadership,
+  events: RunnerEvents,
+  signal: AbortSignal,
+  { cluster, options, config, io, reached }: Shared,
+  log: Logger,
+): KubernetesRunnerOptions {
+  const namespace = source.namespace ?? cluster.namespace;
+  const { installation } = options;
+  return {
+    scope: { cluster, namespace, installation, source: source.name, authority, clock: systemClock, log },
+    podContext: {
+      image: options.image ?? defaultImage(io),
+      imagePullSecrets: source.imagePullSecrets ?? [],
+      podDefaults: config.defaults?.pod ?? {},
+      ...(source.policy?.maxResources === undefined ? {} : { maxResources: source.policy.maxResources }),
+    },
+    events,
+    policy: source.policy,
+    reached,
+    ...(options.orphanGraceMs === undefined ? {} : { orphanGraceMs: options.orphanGraceMs }),
+    nodeLostAfterMs: config.nodeLostAfter === undefined ? NODE_LOST_AFTER_MS : durationMs(config.nodeLostAfter),
+    signal,
+  };
+}
+
+function reconcilerOf(
+  source: SourceConfig,
+  { epoch }: Leadership,
+  { remote, branch, runner }: { readonly remote: Remote; readonly branch: Branch; readonly runner: Runner },
+  emit: (event: ReconcilerEvent) => void,
+  signal: AbortSignal,
+  { config, reached }: Shared,
+): Reconciler {
+  return composeReconciler({
+    source: remote.source,
+    ledger: openLedger({
+      branch: withPoints(branch, reached),
+      author: authorOf(source.ledger?.author),
+      now: () => Date.now(),
+      signal,
+    }),
+    runner,
+    emit,
+    by: { runner: 'kubernetes', version: VERSION, host: hostname(), epoch },
+    mostLive: config.concurrency ?? 100,
+    recordForMs: Number.POSITIVE_INFINITY,
+    holdPodsForMs: config.holdPodsFor === undefined ? HOLD_PODS_FOR_MS : durationMs(config.holdPodsFor),
+    reached,
+    inTurn: (work) => work(),
+  });
+}
+
+/** The branch, with the points around what moves it. */
+const withPoints = (branch: Branch, reached: Shared['reached']): Branch => ({
+  ...branch,
+  async advance(...move) {
+    await reached('beforePush');
+    await branch.advance(...move);
+    await reached('afterPush');
+  },
+});

@@ -1,0 +1,96 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { messageOf } from '../../src/errors.ts';
+import { listObjects } from '../../src/runner/kubernetes/objects.ts';
+import { namespaces } from '../../src/runner/kubernetes/wire.ts';
+import { removeNamespace, type TestCluster } from '../support/cluster.ts';
+import { openAuditOfPods } from './audit.ts';
+import { CHAOS_LABEL, openLane, type Lane } from './lane.ts';
+import { historyProblems } from './ledger.ts';
+import { playRound, type Numbers, type Played, type Round } from './round.ts';
+
+export interface ChaosOptions {
+  readonly test: TestCluster;
+  readonly rounds: readonly Round[];
+  /** How many sources are broken at the same time. */
+  readonly lanes: number;
+  /** For repositories and logs. */
+  readonly folder: string;
+  /** The API server's audit log: a second witness of which pods were created. */
+  readonly audit?: string;
+  readonly onPlayed: (played: Played) => void;
+  /** Ends everything after the rounds that are under way. */
+  readonly signal: AbortSignal;
+}
+
+export interface ChaosReport {
+  readonly played: readonly Played[];
+  /** What is wrong with a lane as a whole: its history, its claims, its witnesses. */
+  readonly problems: readonly string[];
+}
+
+/** Plays the rounds, each in the lane that is free next, and then looks at what the lanes have become. */
+export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
+  const { test, rounds, folder, onPlayed, signal } = options;
+  const audit = openAuditOfPods(options.audit);
+  const queue = rounds.values();
+  const played: Played[] = [];
+  const problems: string[] = [];
+  const work = async (name: string): Promise<void> => {
+    const own = path.join(folder, name);
+    await mkdir(own, { recursive: true });
+    const lane = await openLane(test, name, own);
+    const numbers: Numbers = new Map();
+    try {
+      for (const round of queue) {
+        const result = await playRound(lane, round, numbers);
+        played.push(result);
+        onPlayed(result);
+        if (signal.aborted) break;
+      }
+      problems.push(...(await laneProblems(lane, numbers, audit)).map((problem) => `${name}: ${problem}`));
+    } catch (error) {
+      problems.push(`${name}: ${messageOf(error)}`);
+    } finally {
+      await lane.close();
+    }
+  };
+  await Promise.all(Array.from({ length: options.lanes }, (_, index) => work(`lane-${index + 1}`)));
+  return { played, problems };
+}
+
+async function laneProblems(
+  lane: Lane,
+  numbers: Numbers,
+  audit: ReturnType<typeof openAuditOfPods>,
+): Promise<readonly string[]> {
+  const problems: string[] = [];
+  const runs = [...numbers.values()].reduce((sum, count) => sum + count, 0);
+  if (runs === 0) return problems;
+  problems.push(...(await historyProblems(lane.repository)));
+  const claims = await lane.claims();
+  if (claims !== runs) problems.push(`${claims} claims for ${runs} runs`);
+  const pods = lane.creations.pods();
+  if (!lane.creations.unbroken()) problems.push('the watch of pods was broken off: it proves nothing');
+  const audited = audit?.created(lane.namespace);
+  if (audited && (audited.least > pods.length || audited.most < pods.length))
+    problems.push(`the audit log tells of ${audited.least} to ${audited.most} pods, the watch of ${pods.length}`);
+  return problems;
+}
+
+/** Removes the namespaces that calls have left which were killed themselves. */
+export async function removeLeftovers({ cluster, signal }: TestCluster): Promise<void> {
+  const { items } = await listObjects(cluster, namespaces, { labelSelector: CHAOS_LABEL }, { signal });
+  for (const { metadata } of items) {
+    const pid = Number(metadata?.labels?.[CHAOS_LABEL]);
+    if (metadata?.name && !isAlive(pid)) await removeNamespace(cluster, metadata.name, signal);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
