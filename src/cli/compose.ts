@@ -26,12 +26,16 @@ export interface Repository {
   readonly ledger: Ledger;
   /** Null with `--ledger none`: outcomes are kept in memory. */
   readonly ledgerBranch: string | null;
+  /** How often the ledger is looked at for requests, in milliseconds. */
+  readonly ledgerEveryMs: number;
   /** Where runs of the process runner are claimed and kept until they are recorded. */
   readonly stateDir: string;
   close(): Promise<void>;
 }
 
 export const DEFAULT_LEDGER = 'runledger/status';
+/** A branch of a folder's own repository costs one small file to look at. */
+const LOOK_MS = 1_000;
 /** Who the commits of the ledger are by. */
 interface Author {
   readonly name: string;
@@ -91,6 +95,7 @@ async function openFolder(
     source,
     ledger: ledgerOn(branch, signal, author),
     ledgerBranch: branchName,
+    ledgerEveryMs: LOOK_MS,
     stateDir: join(git.commonDir, 'runledger'),
     close: async () => undefined,
   };
@@ -105,6 +110,7 @@ export async function scratchRepository(location: string, source: Source, signal
     source,
     ledger: ledgerOn(openMemoryBranch('none'), signal),
     ledgerBranch: null,
+    ledgerEveryMs: LOOK_MS,
     stateDir: scratch,
     close: () => rm(scratch, { recursive: true, force: true }),
   };
@@ -134,6 +140,7 @@ async function openUrl(
     source: remote.source,
     ledger: ledgerOn(branch, signal, author),
     ledgerBranch: branchName,
+    ledgerEveryMs: remote.intervalMs,
     stateDir: branchName === null ? join(scratch, 'state') : join(stateHome(io), key),
     async close() {
       await remote.close();

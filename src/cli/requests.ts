@@ -125,13 +125,16 @@ export async function waitForAnswer(asked: Asked, surroundings: Surroundings, op
   const { repository, stop } = surroundings;
   const limit = waitLimit(options);
   const signal = AbortSignal.any([stop.soft, stop.hard]);
-  for (const began = performance.now(); ; ) {
+  for (const began = performance.now(); ;) {
     const view = await repository.ledger.read(signal);
     const isOpen = [...view.requests.values()].some((found) => found.id === id);
     const answer = isOpen ? undefined : await view.answer(id, HISTORY);
     if (answer) return { ...answer, ...(await outcomeOf(answer, request, id, view)) };
     if (!isOpen)
-      throw transientError('AnswerMissing', `the request ${id} is gone, and none of the last ${HISTORY} commits answers it`);
+      throw transientError(
+        'AnswerMissing',
+        `the request ${id} is gone, and none of the last ${HISTORY} commits answers it`,
+      );
     if (performance.now() - began >= limit)
       throw transientError('NotAnswered', `nobody has answered the request within ${options.timeout ?? DEFAULT_WAIT}`, {
         hint: `it stays on ${asked.branch}; a controller, \`runledger reconcile\` or \`reconcile --watch\` takes it up`,

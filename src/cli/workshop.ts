@@ -39,7 +39,16 @@ export interface Workshop {
 /** What a reconciler is made of where everything else is as always. */
 export interface ReconcilerChoice extends Pick<
   ReconcilerParts,
-  'source' | 'ledger' | 'runner' | 'emit' | 'mostLive' | 'inTurn' | 'recordForMs' | 'holdPodsForMs' | 'capacities'
+  | 'source'
+  | 'ledger'
+  | 'ledgerEveryMs'
+  | 'runner'
+  | 'emit'
+  | 'mostLive'
+  | 'inTurn'
+  | 'recordForMs'
+  | 'holdPodsForMs'
+  | 'capacities'
 > {
   /** Who signs the outcomes. */
   readonly by: Outcome['by'];
@@ -69,7 +78,7 @@ const TURN_LIMIT_MS = 60_000;
 /** Runs of this process that are claimed and not yet recorded. */
 const MOST_LIVE = 1_000;
 /** Pods at once, unless the options say otherwise. */
-const DEFAULT_CONCURRENCY = 100;
+export const DEFAULT_CONCURRENCY = 100;
 
 /** Puts the parts together. Changes nothing until something is executed. */
 export async function openWorkshop(
@@ -96,6 +105,7 @@ export async function openWorkshop(
   const reconciler: Reconciler = composeReconciler({
     source: repository.source,
     ledger: repository.ledger,
+    ledgerEveryMs: repository.ledgerEveryMs,
     runner,
     emit,
     by,

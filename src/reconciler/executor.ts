@@ -1,6 +1,6 @@
 import { eachOf } from '../each-of.ts';
 import { asCoded, type CodedError, isCoded, terminalError, transientError } from '../errors.ts';
-import type { LedgerChange } from '../ledger/port.ts';
+import type { LedgerChange, RequestAnswer } from '../ledger/port.ts';
 import type { LiveRun, RunKey, RunRecord } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import { createBatch } from './batch.ts';
@@ -9,7 +9,9 @@ import { needsOf, upstreamFirst } from './chain.ts';
 import { type Dispatch, dispatch, endUnbegun, type RunEnd, runId, type RunStart, supersededBy } from './dispatch.ts';
 import { finishedFacts } from './facts.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
+import type { RunRequest } from './plan.ts';
 import { chainOf, runRecord, upstreamOf } from './record.ts';
+import { answerOf, type Requested } from './requests.ts';
 import { createRests } from './rests.ts';
 import type { Wake } from './wake.ts';
 import { writeWithin } from './write.ts';
@@ -31,6 +33,7 @@ export interface Pass {
   readonly actions: readonly PlannedAction[];
   readonly seen: Observation;
   readonly options: SettleOptions;
+  readonly asked: Requested;
   /** What runner and ledger say now; not `fresh` where the ledger can't be read. Nothing starts on anything older. */
   readonly renew: () => Promise<Observation>;
 }
@@ -60,6 +63,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     touch(job);
     wake.ring();
   });
+  const answering = new Set<string>(); // answers that are being written
   const outcomes: Outcome[] = [];
   const failures: CodedError[] = [];
   const notStarted = new Map<string, CodedError>(); // by job; what starts later has not failed
@@ -85,7 +89,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     try {
       const park = async (): Promise<void> => parts.runner.park?.(key, facts.finished, signal);
       await parts.reached?.('beforeRecord');
-      const commit = await writeWithin(parts, { facts: [facts] }, signal, park);
+      const commit = await writeWithin(parts, { facts: [facts], ...answerOf(outcome) }, signal, park);
       await parts.reached?.('afterRecord');
       await releases.add(key);
       parts.emit({ kind: 'recorded', key: { job: outcome.job, run: outcome.run }, commit });
@@ -129,7 +133,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
   const claim = async (
     actions: readonly PlannedAction[],
     seen: Observation,
-    options: SettleOptions,
+    { reruns }: Requested,
     signal: AbortSignal,
   ): Promise<{ readonly claimed: readonly LiveRun[]; readonly again: readonly string[] }> => {
     const claimed: LiveRun[] = [];
@@ -142,7 +146,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
         let result: 'claimed' | 'exists' | undefined;
         const key = { job: job.name, run: action.run ?? 0 };
         const done = await tryIt(key, seen.catalog.revision, async () => {
-          const planned = await composeRecord(parts, action, seen, options);
+          const planned = await composeRecord(parts, action, seen, reruns);
           result = await parts.runner.claim(planned, signal);
           if (result === 'claimed') claimed.push({ record: planned, mine: true, attempts: [], held: false });
         });
@@ -168,7 +172,13 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     await parts.runner.start(record, files, attempts, signal, isRecorded);
     const first = run.attempts.length === 0;
     if (attempts.length > 0)
-      parts.emit({ kind: 'started', key: { job: record.job, run: record.run }, attempts, first });
+      parts.emit({
+        kind: 'started',
+        key: { job: record.job, run: record.run },
+        trigger: record.trigger.kind,
+        attempts,
+        first,
+      });
     return undefined;
   };
 
@@ -179,16 +189,50 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       return run ? [endUnbegun(run, supersededBy('the job has changed before it was started'))] : [];
     });
 
+  const cancelRuns = async (actions: readonly PlannedAction[], { cancels }: Requested): Promise<void> => {
+    for (const { action, job, run } of actions) {
+      if (action !== 'cancel' || run === undefined) continue;
+      const by = cancels.find((cancel) => cancel.job === job && cancel.run === run)?.requestedBy;
+      await parts.runner.cancel({ job, run }, by === undefined ? 'JobRemoved' : 'CancelRequested', undefined, by);
+      touch(job);
+      wake.ring();
+    }
+  };
+
+  const write = async (change: LedgerChange): Promise<void> => {
+    try {
+      await writeWithin(parts, change, new AbortController().signal);
+    } catch (error) {
+      fail(asCoded(error, (message) => terminalError('NotRecorded', `statuses: ${message}`)));
+    }
+  };
+
+  /** Answers each request once; where that can't be written, a later pass judges the request again. */
+  const answer = (answers: readonly RequestAnswer[]): void => {
+    const keyOf = ({ path, version }: RequestAnswer): string => `${path} ${version}`;
+    const fresh = answers.filter((one) => !answering.has(keyOf(one)));
+    if (fresh.length === 0) return;
+    for (const one of fresh) {
+      answering.add(keyOf(one));
+      parts.emit({ kind: 'notice', message: `request ${one.id} ${one.verdict}: ${one.message}` });
+    }
+    const done = write({ facts: [], answered: fresh }).finally(() => {
+      for (const one of fresh) answering.delete(keyOf(one));
+    });
+    notes = Promise.all([notes, done]);
+  };
+
   return {
-    async execute({ actions, seen, options, renew }, stopping, signal) {
+    async execute({ actions, seen, options, asked, renew }, stopping, signal) {
       const { revision } = seen.catalog;
-      for (const { action, job, run } of actions)
-        if (action === 'cancel' && run !== undefined) await parts.runner.cancel({ job, run }, 'JobRemoved');
+      await cancelRuns(actions, asked);
+      // What can't be read now may hold what a request is about.
+      if (seen.fresh) answer(asked.answers);
       const wanted = actions.filter(({ action }) => action === 'run');
       const due = stopping ? [] : inOrder(wanted, seen).filter(({ job }) => !rests.has(job, revision));
       const isOurs = ({ record }: LiveRun): boolean => options.jobs?.has(record.job) ?? true;
       const room = Math.max(0, parts.mostLive - seen.live.filter(isOurs).length);
-      const { claimed, again } = await claim(due.slice(0, room), seen, options, signal);
+      const { claimed, again } = await claim(due.slice(0, room), seen, asked, signal);
       const decide = (now: Observation): Decision => {
         const live = decidable(now, claimed, wanted).filter((run) => isOurs(run) || !run.mine);
         const liveByJob = Map.groupBy([...now.live, ...claimed], ({ record }) => record.job);
@@ -241,9 +285,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     },
     note(change) {
       if (change.facts.length === 0 && change.invalid === undefined) return;
-      notes = writeWithin(parts, change, new AbortController().signal).catch((error: unknown) =>
-        fail(asCoded(error, (message) => terminalError('NotRecorded', `statuses: ${message}`))),
-      );
+      notes = Promise.all([notes, write(change)]);
     },
     handles: (key) => recording.has(runId(key)),
     async flush(signal) {
@@ -258,12 +300,12 @@ async function composeRecord(
   parts: ReconcilerParts,
   action: PlannedAction,
   seen: Observation,
-  options: SettleOptions,
+  requests: readonly RunRequest[],
 ): Promise<RunRecord> {
   const job = seen.catalog.jobs.get(action.job);
   if (!job) throw new TypeError(`a planned run of ${action.job}, which is no job`);
   const id = action.trigger?.kind === 'request' ? action.trigger.id : undefined;
-  const request = options.requests.find((candidate) => candidate.id === id);
+  const request = requests.find((candidate) => candidate.id === id);
   const record = runRecord({
     action,
     desired: job,

@@ -1,10 +1,10 @@
 import type { Catalog, DesiredJob } from '../job/model.ts';
 import type { FinishedRun, Ledger, LedgerView } from '../ledger/port.ts';
 import type { AttemptStart, LiveRun, OutputLine, RunFile, RunKey, Runner } from '../runner/port.ts';
-import type { Outcome, PlannedAction } from '../schemas/index.ts';
+import type { Outcome, PlannedAction, Trigger } from '../schemas/index.ts';
 import type { Snapshot, Source } from '../sources/port.ts';
 import type { RunEnd } from './dispatch.ts';
-import type { CancelRequest, RunRequest } from './plan.ts';
+import type { RunRequest } from './plan.ts';
 import type { Capacities } from './queue/index.ts';
 
 export type Covered = Readonly<Record<string, unknown>>;
@@ -22,6 +22,7 @@ export type ReconcilerEvent =
   | {
       readonly kind: 'started';
       readonly key: RunKey;
+      readonly trigger: Trigger['kind'];
       readonly attempts: readonly AttemptStart[];
       /** Whether these are the first attempts of the run. */
       readonly first: boolean;

@@ -155,11 +155,17 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       const { now, keys } = await look();
       const isWhole = keys === undefined;
       let current = now;
-      let actions = await planFor(current, options, keys);
+      let asked = await askedIn(current, options);
+      let actions = await planFor(current, options, asked, keys);
       if (!current.fresh && actions.some(({ action }) => action === 'run')) {
         // Nothing starts on what was known some time ago.
         current = { ...current, ...(await actual(parts, () => ledger.read(signal), handled, signal)) };
-        actions = await planFor(current, options, keys);
+        if (hasNewRequests(current.view, now.view)) {
+          sourceTouched = true;
+          return pass();
+        }
+        asked = await askedIn(current, options);
+        actions = await planFor(current, options, asked, keys);
       }
       const held = current.fresh ? [] : actions.filter(({ action }) => action === 'run');
       seen = current;
@@ -177,7 +183,11 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
         current = { ...current, ...(await actual(parts, () => ledger.read(signal), handled, signal)) };
         return (seen = current);
       };
-      const done = await executor.execute({ actions: possible, seen: current, options, renew }, stop.aborted, signal);
+      const done = await executor.execute(
+        { actions: possible, seen: current, options, asked, renew },
+        stop.aborted,
+        signal,
+      );
       waiting = new Set([...done.again, ...held.map(({ job }) => job)]);
       const next = [done.wakeAt, agenda.next()].filter((at) => at !== null);
       wakeAt = next.length > 0 ? Math.min(...next) : null;

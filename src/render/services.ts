@@ -89,14 +89,14 @@ function variablesOf({ env }: PodService): V1EnvVar[] {
   return env['HOME'] === undefined ? [{ name: 'HOME', value: PATHS.home }, ...own] : own;
 }
 
-/** Kubernetes counts whole seconds, from one on. */
+/** Kubernetes counts whole seconds, and so do durations. */
 function probeOf({ command, tcp, http, intervalMs, timeoutMs, retries }: PodHealth): V1Probe {
   return {
     ...(command ? { exec: { command: command.map(literal) } } : {}),
     ...(tcp === undefined ? {} : { tcpSocket: { port: tcp } }),
     ...(http ? { httpGet: { port: http.port, path: http.path ?? '/' } } : {}),
-    periodSeconds: Math.ceil(intervalMs / 1000),
-    timeoutSeconds: Math.ceil(timeoutMs / 1000),
+    periodSeconds: intervalMs / 1000,
+    timeoutSeconds: timeoutMs / 1000,
     failureThreshold: retries,
     terminationGracePeriodSeconds: FAILED_GRACE_S,
   };

@@ -187,7 +187,8 @@ export interface Runner {
   ): Promise<void>;
   /**
    * Asks attempts that run to end (TERM, grace, KILL); their ending is then `cancelled` with this reason. `tasks`: of
-   * these alone, and the run goes on; absent: the run is to end, which is durable.
+   * these alone, and the run goes on; absent: the run is to end, which is durable. `by`: the person who asked for it, for the
+   * outcome; it lasts like the reason.
    */
   cancel(key: RunKey, reason: Reason, tasks?: readonly string[], by?: string): Promise<void>;
   /**

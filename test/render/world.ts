@@ -13,7 +13,7 @@ import { renderPod } from '../../src/render/pod.ts';
 import type { RunFile, RunRecord, RunTask } from '../../src/runner/port.ts';
 import { type Job, validators } from '../../src/schemas/index.ts';
 
-export const FIXTURES = ['hello', 'migrate', 'report', 'two-users', 'placed'] as const;
+export const FIXTURES = ['hello', 'migrate', 'report', 'two-users', 'placed', 'integration'] as const;
 export const FOLDER = join(import.meta.dirname, 'fixtures');
 
 export const CONTEXT: PodContext = {

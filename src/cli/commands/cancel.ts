@@ -45,8 +45,11 @@ async function report(asked: Asked, surroundings: Surroundings, options: AskOpti
   const text = `requested on ${branch}: the end of ${what}\n`;
   if (!options.wait) {
     const where = options.in === '.' ? '' : ` -C ${surroundings.repository.location}`;
-    print(io, options.output, { id, commit: asked.commit, request }, () =>
-      `${text}\nNext:\n  runledger get ${request.job}${where}   # how it ended\n`,
+    print(
+      io,
+      options.output,
+      { id, commit: asked.commit, request },
+      () => `${text}\nNext:\n  runledger get ${request.job}${where}   # how it ended\n`,
     );
     return EXIT.ok;
   }

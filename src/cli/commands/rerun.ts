@@ -111,7 +111,9 @@ function check(
   const unknown = tasks?.find((task) => !names.includes(task));
   if (unknown !== undefined)
     throw usageError('TaskUnknown', `${job} has no task "${unknown}"`, { hint: `its tasks: ${names.join(', ')}` });
-  const kept = Object.entries(known ?? {}).filter(([name]) => spec.parameters?.[name] !== undefined && !spec.matrix?.[name]);
+  const kept = Object.entries(known ?? {}).filter(
+    ([name]) => spec.parameters?.[name] !== undefined && !spec.matrix?.[name],
+  );
   resolveParameters(spec, { ...Object.fromEntries(kept), ...params });
 }
 
@@ -122,13 +124,20 @@ async function report(asked: Asked, surroundings: Surroundings, options: RerunOp
   const text = `requested on ${branch}: a run of ${request.job} as it is now${as}${only}\n`;
   if (!options.wait) {
     const where = options.in === '.' ? '' : ` -C ${surroundings.repository.location}`;
-    print(io, options.output, { id, commit: asked.commit, request }, () => `${text}\nNext:\n  ${nextLine(request.job, where)}\n`);
+    print(
+      io,
+      options.output,
+      { id, commit: asked.commit, request },
+      () => `${text}\nNext:\n  ${nextLine(request.job, where)}\n`,
+    );
     return EXIT.ok;
   }
   if (options.output === 'text') io.stderr.write(text);
   const answer = await waitForAnswer(asked, surroundings, options);
   print(io, options.output, { id, request, answer }, () =>
-    answer.outcome ? `${outcomeLine(answer.outcome, paintFor(io.stdout, io.env))}\n` : `${answer.verdict}: ${answer.message}\n`,
+    answer.outcome
+      ? `${outcomeLine(answer.outcome, paintFor(io.stdout, io.env))}\n`
+      : `${answer.verdict}: ${answer.message}\n`,
   );
   return answer.outcome && isWell(answer.outcome.result, false) ? EXIT.ok : EXIT.failed;
 }

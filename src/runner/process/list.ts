@@ -78,7 +78,7 @@ export function createLister({ store, me, processes, now, observe, isActive, unw
     const mine = holder.id === me.id || processes.state(holder) === 'dead';
     const held = await store.readRecord(paths);
     const record = held ?? claim.record;
-    const cancelled = await store.cancelWish(paths);
+    const wish = await store.cancelWish(paths);
     const attempts: AttemptState[] = [];
     for (const attempt of await store.attempts(record)) attempts.push(await lookAt(claim, record, mine, attempt));
     return {
@@ -86,7 +86,8 @@ export function createLister({ store, me, processes, now, observe, isActive, unw
       mine,
       attempts,
       held: held !== undefined,
-      ...(cancelled === undefined ? {} : { cancelled }),
+      ...(wish ? { cancelled: wish.reason } : {}),
+      ...(wish?.by === undefined ? {} : { cancelledBy: wish.by }),
     };
   };
 

@@ -70,8 +70,8 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
   };
   const pollCancels = async (): Promise<void> => {
     for (const run of active.values()) {
-      const reason = await store.cancelWish(store.paths(run.record)).catch(() => undefined);
-      if (reason) stopWith(run, reason);
+      const wish = await store.cancelWish(store.paths(run.record)).catch(() => undefined);
+      if (wish) stopWith(run, wish.reason);
     }
   };
   const poll = (on: boolean): void => {
@@ -177,9 +177,9 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
         void execute(held, start, stop.signal).finally(resolve);
       }
     },
-    async cancel(key, reason, tasks) {
+    async cancel(key, reason, tasks, by) {
       const mine = activeOf(key).filter(({ task }) => tasks?.includes(task) ?? true);
-      if (tasks === undefined) await store.wishCancelled(key, reason);
+      if (tasks === undefined) await store.wishCancelled(key, by === undefined ? { reason } : { reason, by });
       for (const run of mine) stopWith(run, reason);
       if (mine.length === 0) events.changed(key);
     },
@@ -203,7 +203,7 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
       const runs = [...active.values()];
       // What has begun ends with this process, tasks that were still to start included.
       for (const { record } of new Map(runs.map((run) => [runName(run.record), run])).values())
-        await store.wishCancelled(record, reason).catch(() => undefined);
+        await store.wishCancelled(record, { reason }).catch(() => undefined);
       for (const run of runs) stopWith(run, reason);
       await Promise.all(runs.map(({ done }) => done));
       poll(false);

@@ -62,8 +62,10 @@ interface EndingFile extends Omit<FinishedAttempt, 'output'> {
 }
 
 /** A wish that a run be cancelled. */
-interface CancelWish {
+export interface CancelWish {
   readonly reason: Reason;
+  /** Who wishes it, where it is a person. */
+  readonly by?: string;
 }
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 1)}\n`;
@@ -90,10 +92,10 @@ export interface RunStore {
   readRecord(paths: RunPaths): Promise<RunRecord | undefined>;
   readState(paths: AttemptPaths): Promise<RunningState | undefined>;
   readEnding(paths: AttemptPaths): Promise<FinishedAttempt | undefined>;
-  /** Puts down that the run is to end; the first reason counts. Nothing for a run that is not claimed. */
-  wishCancelled(key: RunKey, reason: Reason): Promise<void>;
+  /** Puts down that the run is to end; the first wish counts. Nothing for a run that is not claimed. */
+  wishCancelled(key: RunKey, wish: CancelWish): Promise<void>;
   /** Why the run is to end, once somebody has said so. */
-  cancelWish(paths: RunPaths): Promise<Reason | undefined>;
+  cancelWish(paths: RunPaths): Promise<CancelWish | undefined>;
   /** Makes an ending durable; false when there is one already, which then counts. */
   writeEnding(paths: AttemptPaths, attempt: FinishedAttempt): Promise<boolean>;
   /** Puts `heir` in the place of a holder that has died; returns who has it now, which may be somebody faster. */
@@ -172,16 +174,15 @@ export function createRunStore(state: StatePaths, workspaces: string | undefined
       const file: EndingFile = { format: 1, ...attempt, output };
       return createDurably(at.ending, json(file));
     },
-    async wishCancelled(key, reason) {
+    async wishCancelled(key, wish) {
       const at = paths(key);
-      const wish: CancelWish = { reason };
       try {
         await createDurably(at.cancel, json(wish));
       } catch (error) {
         if (systemCode(error) !== 'ENOENT') throw error; // else it is not claimed, or was just released
       }
     },
-    cancelWish: async ({ cancel }) => (await readJson<CancelWish>(cancel))?.reason,
+    cancelWish: ({ cancel }) => readJson<CancelWish>(cancel),
     async inherit(at, dead, heir) {
       await createDurably(heirPath(at, dead), json(heir));
       return (await readJson<Holder>(heirPath(at, dead))) ?? heir;
