@@ -11,11 +11,11 @@ export type StagedRequests = ReadonlyMap<string, { readonly blob: NewObject | nu
 
 type Requests = ReadonlyMap<string, FoundRequest>;
 
-/** What was asked for, for people: `rerun of nightly-report`, `cancel of nightly-report #13`. */
+/** What was asked for, for people: `rerun of nightly-report`, `cancel of nightly-report run 13`. */
 function requestTitle({ action, job, run }: Pick<Request, 'action' | 'job' | 'run'>): string {
   const of = `${action} of ${job}`;
   if (run === undefined) return of;
-  return action === 'rerun' ? `${of} as in run ${run}` : `${of} #${run}`;
+  return action === 'rerun' ? `${of} as in run ${run}` : `${of} run ${run}`;
 }
 
 /**

@@ -51,10 +51,10 @@ export function readSteps(pod: PodObject, context: PodContext): StepsReading {
   const proper = all.filter(({ atEnd }) => !atEnd);
   const stop = proper.find(({ end }) => end === undefined || endedBadly(end));
   const wentWell = stop === undefined || (stop.end !== undefined && isFine(stop.end));
-  const atEnd = all.filter(
+  const atEnd = all.find(
     (step) => step.atEnd && (step.end === undefined || (endedBadly(step.end) && !isFine(step.end))),
   );
-  const undecided = wentWell ? (atEnd[0] ?? stop) : stop;
+  const undecided = wentWell ? (atEnd ?? stop) : stop;
   const failed = undecided?.end && undecided;
   const properMs = stop ? timeOf(stop.end?.finishedAt) : lastOf(proper);
   const startedMs = startedOf(context.steps.map(({ container }) => startOf(pod, byName.get(container))));

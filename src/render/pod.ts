@@ -15,7 +15,7 @@ import { mergePodSpec } from './merge.ts';
 import { podName } from './names.ts';
 import { remaining, resourcesOf } from './resources.ts';
 import { securityOf } from './restricted.ts';
-import { serviceContainers, serviceVolumes, tmpfsContainers } from './services.ts';
+import { type OwnContainer, serviceContainers, serviceVolumes, tmpfsContainers } from './services.ts';
 import { planRecord, type PodPlan, type PodStep } from './steps.ts';
 import { podVolumes } from './volumes.ts';
 
@@ -162,17 +162,17 @@ const ceilingOfSteps = ({ services }: PodPlan, { maxResources = {} }: PodContext
 function initContainers(plan: PodPlan, context: PodContext): V1Container[] {
   const { image, busybox } = context.gate ?? { image: context.image, busybox: '/bin/busybox' };
   const resources = resourcesOf(plan.spec.resources, false, ceilingOfSteps(plan, context));
-  const container = (name: string, command: readonly string[], user: number): V1Container => ({
+  const container: OwnContainer = (name, command, mount, user) => ({
     name,
     image,
     command: [busybox, ...command],
     ...(Object.keys(resources).length > 0 ? { resources } : {}),
     securityContext: securityOf(user),
-    volumeMounts: [{ name: VOLUMES.payload, mountPath: PATHS.payload, readOnly: true }],
+    volumeMounts: [{ name: VOLUMES.payload, mountPath: PATHS.payload, readOnly: true }, mount],
   });
-  const gate = container(GATE_CONTAINER, ['cp', busybox, GATE_BUSYBOX], DEFAULT_USER);
+  const mount = { name: VOLUMES.gate, mountPath: PATHS.gate };
   return [
-    { ...gate, volumeMounts: [...(gate.volumeMounts ?? []), { name: VOLUMES.gate, mountPath: PATHS.gate }] },
+    container(GATE_CONTAINER, ['cp', busybox, GATE_BUSYBOX], mount, DEFAULT_USER),
     ...tmpfsContainers(plan.services, container),
     ...serviceContainers(plan.services),
   ];

@@ -1,4 +1,4 @@
-import type { V1Container, V1EnvVar, V1Probe, V1Volume } from '@kubernetes/client-node';
+import type { V1Container, V1EnvVar, V1Probe, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
 import { DEFAULT_USER } from '../job/defaults.ts';
 import { durationMs } from '../job/duration.ts';
 import type { HealthCheck, Job, Service } from '../schemas/index.ts';
@@ -31,15 +31,12 @@ const FAILED_GRACE_S = 1;
 
 /** The services of a spec, in the order in which they are written. */
 export function servicesOf({ services = {}, user = DEFAULT_USER }: Job['spec']): readonly PodService[] {
-  return Object.entries(services).map(([name, service]) => ({
-    ...service,
-    name,
-    user: service.user ?? user,
-    env: service.env ?? {},
-    resources: service.resources ?? {},
-    tmpfs: service.tmpfs ?? [],
-    health: service.health ? healthOf(service.health) : null,
-  }));
+  return Object.entries(services).map(([name, { health, ...service }]) =>
+    Object.assign({ user, env: {}, resources: {}, tmpfs: [] }, service, {
+      name,
+      health: health ? healthOf(health) : null,
+    }),
+  );
 }
 
 const healthOf = ({ interval = '10s', timeout = '5s', retries = 3, ...check }: HealthCheck): PodHealth => ({
@@ -102,19 +99,23 @@ function probeOf({ command, tcp, http, intervalMs, timeoutMs, retries }: PodHeal
   };
 }
 
+/** Makes a container of runledger's own image: its name, what its busybox does, where it writes, and as whom. */
+export type OwnContainer = (
+  name: string,
+  command: readonly string[],
+  mount: V1VolumeMount,
+  user: number,
+) => V1Container;
+
 /**
  * Init containers that make the folders in memory as the user of each service: it owns them, as programs that set their
- * modes need (initdb for one). `container`: name, command and what else such a container has.
+ * modes need (initdb for one).
  */
-export function tmpfsContainers(
-  services: readonly PodService[],
-  container: (name: string, command: readonly string[], user: number) => V1Container,
-): readonly V1Container[] {
+export function tmpfsContainers(services: readonly PodService[], container: OwnContainer): readonly V1Container[] {
   return services.flatMap(({ tmpfs, user }, index) => {
     if (tmpfs.length === 0) return [];
     const name = tmpfsName(index);
     const folders = tmpfs.map((_path, at) => `${PATHS.tmpfs}/${at}`);
-    const made = container(name, ['mkdir', ...folders], user);
-    return [{ ...made, volumeMounts: [...(made.volumeMounts ?? []), { name, mountPath: PATHS.tmpfs }] }];
+    return [container(name, ['mkdir', ...folders], { name, mountPath: PATHS.tmpfs }, user)];
   });
 }

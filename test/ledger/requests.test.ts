@@ -165,7 +165,7 @@ test('the outcome of its run takes a request along, in one commit', async ({ rep
   const answered = [{ id: 'r-1', path: 'requests/r-1.yaml', verdict: 'executed' as const, message }];
   await ledger.write({ facts: [facts], answered }, never());
   const changed = repository.git('show', '--format=%s', '--name-status', LEDGER_BRANCH);
-  assert.match(changed, /^nightly-report #1 succeeded/);
+  assert.match(changed, /^nightly-report run 1 succeeded/);
   assert.match(changed, /^D\trequests\/r-1\.yaml$/m);
   assert.match(changed, /^A\tjobs\/[0-9a-f]{2}\/nightly-report\/1\.yaml$/m);
   assert.equal(await (await ledger.read(never())).answer('r-1', 10), {
