@@ -53,6 +53,7 @@ export interface ReconcilerChoice extends Pick<
   /** Who signs the outcomes. */
   readonly by: Outcome['by'];
   readonly reached?: ReconcilerParts['reached'];
+  readonly defaults?: ReconcilerParts['defaults'];
 }
 
 export function composeReconciler({ by, ...choice }: ReconcilerChoice): Reconciler {

@@ -7,6 +7,7 @@ import { createBatch } from './batch.ts';
 import { conditionEnd, withGroup } from './condition.ts';
 import { needsOf, upstreamFirst } from './chain.ts';
 import { type Dispatch, dispatch, endUnbegun, type RunEnd, runId, type RunStart, supersededBy } from './dispatch.ts';
+import { withDefaults } from './defaults.ts';
 import { finishedFacts } from './facts.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
 import type { RunRequest } from './plan.ts';
@@ -316,7 +317,7 @@ async function composeRecord(
     chain: chainOf(action, seen),
     now: parts.now().toISOString(),
   });
-  return withGroup(record);
+  return withGroup(withDefaults(record, parts.defaults ?? {}));
 }
 
 /** Runs of jobs that others need are claimed first. */

@@ -1,7 +1,7 @@
 import type { Catalog, DesiredJob } from '../job/model.ts';
 import type { FinishedRun, Ledger, LedgerView } from '../ledger/port.ts';
 import type { AttemptStart, LiveRun, OutputLine, RunFile, RunKey, Runner } from '../runner/port.ts';
-import type { Outcome, PlannedAction, Trigger } from '../schemas/index.ts';
+import type { JobDefaults, Outcome, PlannedAction, Trigger } from '../schemas/index.ts';
 import type { Snapshot, Source } from '../sources/port.ts';
 import type { RunEnd } from './dispatch.ts';
 import type { RunRequest } from './plan.ts';
@@ -68,6 +68,8 @@ export interface ReconcilerParts {
   readonly files: (job: DesiredJob, snapshot: Snapshot) => Promise<readonly RunFile[]>;
   /** The outcome, with its logs, of a run that has ended; `unstarted`: how tasks ended that no attempt speaks for. */
   readonly finish: (run: LiveRun, unstarted: RunEnd['unstarted'], finished: string) => FinishedRun;
+  /** The configuration's settings for jobs that have none of their own. */
+  readonly defaults?: JobDefaults | undefined;
   /** What the queue may give out. */
   readonly capacities: () => Capacities;
 }

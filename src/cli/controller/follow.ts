@@ -155,6 +155,7 @@ function reconcilerOf(
     emit,
     by: { runner: 'kubernetes', version: VERSION, host: hostname(), epoch },
     mostLive: MOST_LIVE,
+    defaults: config.defaults,
     capacities: () => ({ attempts: config.concurrency ?? DEFAULT_CONCURRENCY, sets: new Map() }),
     recordForMs: Number.POSITIVE_INFINITY,
     holdPodsForMs: config.holdPodsFor === undefined ? HOLD_PODS_FOR_MS : durationMs(config.holdPodsFor),
