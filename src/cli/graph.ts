@@ -35,8 +35,8 @@ export function graphOf({ jobs, invalidJobs }: Catalog): JobGraph {
     return { name, path, state: manifest.spec.suspend === true ? 'suspended' : 'valid', triggers: triggersOf(job) };
   });
   const invalid = [...invalidJobs.values()].map(({ name, path, problems: [first] }): GraphJob => {
-    const problem = first ? { problem: formatProblem(first) } : {};
-    return { name, path, state: 'invalid', triggers: [], ...problem };
+    const job = { name, path, state: 'invalid', triggers: [] } as const;
+    return first ? Object.assign(job, { problem: formatProblem(first) }) : job;
   });
   const edges = [...jobs.values()].flatMap(({ name, manifest }) =>
     needsOf(manifest.spec).map(({ job, results }): GraphEdge => ({ from: job, to: name, results })),

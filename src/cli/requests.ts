@@ -9,6 +9,7 @@ import type { Catalog } from '../job/model.ts';
 import type { GivenAnswer, LedgerView } from '../ledger/port.ts';
 import type { Outcome, Request } from '../schemas/index.ts';
 import { openTarget, type Repository } from './compose.ts';
+import { EXIT } from './exit.ts';
 import { gitIdentity, identityText } from './git-identity.ts';
 import {
   type CommonOptions,
@@ -43,7 +44,7 @@ export interface Surroundings {
   readonly view: LedgerView;
   readonly stop: StopSignals;
   /** The manifests as they are here; another revision may be in force where the job runs. */
-  catalog(): Promise<Catalog>;
+  readonly catalog: () => Promise<Catalog>;
 }
 
 export type Wish = Omit<Request, 'apiVersion' | 'kind' | 'requestedBy' | 'at'>;
@@ -95,6 +96,9 @@ export async function ask(
     const id = randomUUID();
     const commit = await repository.ledger.write({ facts: [], asked: [{ id, request }] }, ending);
     return await then({ id, request, commit, branch }, surroundings);
+  } catch (error) {
+    if (ending.aborted) return EXIT.interrupted;
+    throw error;
   } finally {
     await repository.close();
     stop.close();

@@ -266,7 +266,7 @@ function unchangedAction(desired: DesiredJob, { triggers, now }: PlanInput, actu
 
 /** A job that no valid manifest holds: invalid, in a file that does not parse now, or removed. */
 function absentAction(job: string, input: PlanInput, actual: Actual): Action | undefined {
-  const invalid = input.catalog.invalidJobs.get(job) ?? brokenFile(job, input.catalog, actual.status);
+  const invalid = input.catalog.invalidJobs.get(job) ?? brokenFile(job, input.catalog, actual);
   if (invalid) return invalidAction(invalid);
   const active = actual.live.filter((run) => !run.parked && run.cancelled === undefined);
   const [running] = active;
@@ -282,10 +282,11 @@ function absentAction(job: string, input: PlanInput, actual: Actual): Action | u
 }
 
 /** A file that no longer parses makes its jobs Invalid, never removed. */
-function brokenFile(job: string, catalog: Catalog, status: JobStatus | undefined): InvalidJob | undefined {
-  const path = status?.source?.path;
-  const problems = path === undefined ? undefined : catalog.brokenFiles.get(path);
-  return path !== undefined && problems ? { name: job, path, problems } : undefined;
+function brokenFile(name: string, { brokenFiles }: Catalog, { status, live }: Actual): InvalidJob | undefined {
+  const held = [status?.source?.path, ...live.map(({ record }) => record.path)];
+  const path = held.find((known) => known !== undefined && brokenFiles.has(known));
+  const problems = path === undefined ? undefined : brokenFiles.get(path);
+  return path !== undefined && problems ? { name, path, problems } : undefined;
 }
 
 function invalidAction({ name, path, problems }: InvalidJob): Action {

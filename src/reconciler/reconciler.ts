@@ -65,14 +65,17 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   let sourceTouched = false;
 
   let lastGood: Snapshot | undefined;
+  let stale = false; // the source could not be read the last time
   const ledger = createLedgerReader(parts.ledger, (message) => parts.emit({ kind: 'trouble', message }));
 
   /** A source that can't be reached now leaves its last good revision in force. */
   const newest = async (signal: AbortSignal): Promise<Snapshot> => {
     try {
       lastGood = await parts.source.fetch(signal);
+      stale = false;
     } catch (error) {
       if (lastGood === undefined || signal.aborted) throw error;
+      stale = true;
       const message = `the source can't be read, going on with ${lastGood.revision}: ${messageOf(error)}`;
       parts.emit({ kind: 'trouble', message });
     }
@@ -80,9 +83,9 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   };
 
   const observe = async (signal: AbortSignal): Promise<Observation> => {
-    const snapshot = await newest(signal);
     const found = await actual(parts, () => ledger.read(signal), nobody, signal);
-    const catalog = await parts.catalogs.build(snapshot, { knownFiles: knownFiles(found.view) });
+    const snapshot = await newest(signal); // after the claims: a job of theirs that it lacks has been removed
+    const catalog = await parts.catalogs.build(snapshot, { knownFiles: knownFiles(found) });
     return { snapshot, catalog, ...found };
   };
 
@@ -177,7 +180,10 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       executor.note(statusFacts(parts, current, actions, options));
       // Whoever goes on waits for the ledger; a command ends.
       if (held.length > 0 && options.goOn !== true) throw transientError('LedgerUnreadable', UNREADABLE);
-      const possible = actions.filter((action) => !held.includes(action));
+      // Whoever claimed these may have read a newer source than this one: it is read again before they are ended.
+      const doubtful = isWhole && !stale ? [] : actions.filter((action) => cancelsOthers(action, current.live));
+      if (doubtful.length > 0 && !stale) sourceTouched = true;
+      const possible = actions.filter((action) => !held.includes(action) && !doubtful.includes(action));
       const renew = async (): Promise<Observation> => {
         if (current.fresh) return current;
         current = { ...current, ...(await actual(parts, () => ledger.read(signal), handled, signal)) };
@@ -288,8 +294,12 @@ async function isRecorded({ mine, record }: LiveRun, view: LedgerView): Promise<
   );
 }
 
-function knownFiles(view: LedgerView): ReadonlySet<string> {
-  const paths = new Set<string>();
+/** Whether an action ends the run of another process. */
+const cancelsOthers = ({ action, job, run }: PlannedAction, live: readonly LiveRun[]): boolean =>
+  action === 'cancel' && live.some(({ mine, record }) => !mine && record.job === job && record.run === run);
+
+function knownFiles({ view, live }: Pick<Observation, 'view' | 'live'>): ReadonlySet<string> {
+  const paths = new Set(live.map(({ record }) => record.path));
   for (const { source } of view.statuses.values()) if (source?.path !== undefined) paths.add(source.path);
   return paths;
 }

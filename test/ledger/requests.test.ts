@@ -30,8 +30,9 @@ const request = (more: Partial<Request> = {}): Request => ({
 });
 
 /** Commits files to the ledger branch as a person with plain git does. */
-function commitByHand({ dir, git }: Repository, files: Readonly<Record<string, string>>): void {
-  const tree = join(dir, 'by-hand');
+function commitByHand(repository: Repository, files: Readonly<Record<string, string>>): void {
+  const git = (...args: string[]): string => repository.git(...args);
+  const tree = join(repository.dir, 'by-hand');
   git('worktree', 'add', '--quiet', '--detach', tree, LEDGER_BRANCH);
   for (const [name, content] of Object.entries(files)) {
     mkdirSync(join(tree, name, '..'), { recursive: true });

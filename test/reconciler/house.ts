@@ -8,7 +8,7 @@ import { openTarget } from '../../src/cli/compose.ts';
 import { finishRun } from '../../src/cli/finish.ts';
 import type { Io } from '../../src/cli/terminal.ts';
 import type { LedgerView } from '../../src/ledger/port.ts';
-import type { ReconcilerEvent, SettleOptions } from '../../src/reconciler/ports.ts';
+import type { ReconcilerEvent, ReconcilerParts, SettleOptions } from '../../src/reconciler/ports.ts';
 import { createReconciler, type Reconciler, type SettleReport } from '../../src/reconciler/reconciler.ts';
 import {
   acquireLock,
@@ -16,6 +16,7 @@ import {
   createProcessRunner,
   type ProcessRunner,
 } from '../../src/runner/process/index.ts';
+import type { Runner } from '../../src/runner/port.ts';
 import type { JobStatus, Outcome } from '../../src/schemas/index.ts';
 import { commitFiles, initRepository, temporaryDirectory } from '../support/git.ts';
 
@@ -31,6 +32,15 @@ export interface Housekeeper {
   settle(options?: Partial<SettleOptions>, stop?: AbortSignal): Promise<SettleReport>;
 }
 
+export interface KeeperOptions {
+  readonly attempts?: number;
+  readonly mostLive?: number;
+  readonly now?: () => Date;
+  /** Puts something around the runner, which keeps its state in this folder. */
+  readonly around?: (runner: Runner, stateDir: string) => Runner;
+  readonly reached?: ReconcilerParts['reached'];
+}
+
 /** A repository in a folder, its ledger, and those who reconcile it. */
 export interface House {
   readonly folder: string;
@@ -38,11 +48,7 @@ export interface House {
   readonly dir: string;
   /** Commits these manifests (null removes one); jobs by their name, as the YAML of their spec. */
   commit(specs: Readonly<Record<string, string | null>>): Promise<string>;
-  keeper(options?: {
-    readonly attempts?: number;
-    readonly mostLive?: number;
-    readonly now?: () => Date;
-  }): Promise<Housekeeper>;
+  keeper(options?: KeeperOptions): Promise<Housekeeper>;
   /** Reconciles all until nothing is left to do. */
   settle(options?: { readonly attempts?: number; readonly mostLive?: number }): Promise<SettleReport>;
   view(): Promise<LedgerView>;
@@ -57,11 +63,52 @@ export const manifest = (name: string, spec: string): string =>
 export const told = ({ outcomes }: Pick<SettleReport, 'outcomes'>): readonly string[] =>
   outcomes.map(({ job, run, result, reason }) => `${job} #${run} ${result} ${reason}`);
 
+const openFolder = (folder: string) => openTarget(folder, {}, { cwd: folder, env: {} } as unknown as Io, never);
+
+/** Somebody who reconciles the repository in a folder. */
+export async function openKeeper(folder: string, options: KeeperOptions = {}): Promise<Housekeeper> {
+  const { attempts = 4, mostLive = 1_000, now = () => new Date(), around = (inner) => inner, reached } = options;
+  const repository = await openFolder(folder);
+  const events: ReconcilerEvent[] = [];
+  const runner = createProcessRunner({
+    stateDir: repository.stateDir,
+    secrets: new Map(),
+    events: { changed: (key) => reconciler.changed(key), output: (line) => events.push({ kind: 'output', line }) },
+    env: { PATH: process.env['PATH'] },
+    now,
+    hostname: HOST,
+  });
+  const by = { runner: 'process', version: '0.1.0' } as const;
+  const reconciler = createReconciler({
+    ...repository,
+    runner: around(runner, repository.stateDir),
+    catalogs: createCatalogBuilder(),
+    now,
+    reached,
+    covered: coveredOf,
+    changedFields,
+    params: (job, given) => resolveParameters(job.manifest.spec, given),
+    files: resolveFiles,
+    finish: (run, unstarted, finished) => finishRun(run, unstarted, finished, by),
+    recordForMs: 10_000,
+    holdPodsForMs: 10_000,
+    mostLive,
+    capacities: () => ({ attempts, sets: new Map() }),
+    emit: (event) => events.push(event),
+    inTurn: (turn, signal) => inTurn(join(repository.stateDir, 'lock'), turn, signal),
+  });
+  return {
+    reconciler,
+    runner,
+    events,
+    settle: (given = {}, stop = never) => reconciler.settle({ ...ALL, ...given }, stop, never),
+  };
+}
+
 export async function withHouse(work: (house: House) => Promise<void>): Promise<void> {
   const { path: root, remove } = await temporaryDirectory();
   const folder = await initRepository(join(root, 'jobs'));
-  const io = { cwd: folder, env: {} } as unknown as Io;
-  const open = () => openTarget(folder, {}, io, never);
+  const open = () => openFolder(folder);
   const runners: ProcessRunner[] = [];
   const house: House = {
     folder,
@@ -73,42 +120,10 @@ export async function withHouse(work: (house: House) => Promise<void>): Promise<
           Object.entries(specs).map(([name, spec]) => [`${name}.yaml`, spec === null ? null : manifest(name, spec)]),
         ),
       ),
-    async keeper({ attempts = 4, mostLive = 1_000, now = () => new Date() } = {}) {
-      const repository = await open();
-      const events: ReconcilerEvent[] = [];
-      const runner = createProcessRunner({
-        stateDir: repository.stateDir,
-        secrets: new Map(),
-        events: { changed: (key) => reconciler.changed(key), output: (line) => events.push({ kind: 'output', line }) },
-        env: { PATH: process.env['PATH'] },
-        now,
-        hostname: HOST,
-      });
-      runners.push(runner);
-      const by = { runner: 'process', version: '0.1.0' } as const;
-      const reconciler = createReconciler({
-        ...repository,
-        runner,
-        catalogs: createCatalogBuilder(),
-        now,
-        covered: coveredOf,
-        changedFields,
-        params: (job, given) => resolveParameters(job.manifest.spec, given),
-        files: resolveFiles,
-        finish: (run, unstarted, finished) => finishRun(run, unstarted, finished, by),
-        recordForMs: 10_000,
-        holdPodsForMs: 10_000,
-        mostLive,
-        capacities: () => ({ attempts, sets: new Map() }),
-        emit: (event) => events.push(event),
-        inTurn: (turn, signal) => inTurn(join(repository.stateDir, 'lock'), turn, signal),
-      });
-      return {
-        reconciler,
-        runner,
-        events,
-        settle: (options = {}, stop = never) => reconciler.settle({ ...ALL, ...options }, stop, never),
-      };
+    async keeper(options) {
+      const keeper = await openKeeper(folder, options);
+      runners.push(keeper.runner);
+      return keeper;
     },
     settle: async (options) => (await house.keeper(options)).settle(),
     view: async () => (await open()).ledger.read(never),

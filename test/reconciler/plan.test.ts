@@ -154,6 +154,8 @@ test('a job of a file that does not parse now is invalid and its run goes on; on
     live: [running(job('b', 'x'), 2)],
   });
   assert.equal(lines(broken), ['b invalid Invalid | invalid: jobs/b.yaml:3:5: spec.image: is missing']);
+  const first = world({ catalog: { brokenFiles }, live: [running(job('b', 'x'), 1)] });
+  assert.equal(lines(first), lines(broken), 'its first run too, of which the ledger knows nothing yet');
   assert.equal(lines(world({ statuses: [status('b', 2, 'x')] })), [
     'b removed Removed | removed: no longer in jobs/b.yaml; its history stays',
   ]);

@@ -61,7 +61,7 @@ export function createAttendance(options: AttendanceOptions): Attendance {
     const output = createPodOutput({
       scope,
       record,
-      steps: planRecord(record).steps.map((step) => step.container),
+      steps: planRecord(record).steps,
       secrets: () => readSecrets(pod, record, signal),
       onLine: (line) => events.output(line),
     });
