@@ -131,7 +131,9 @@ function desiredActions(desired: DesiredJob, input: JobInput, actual: Actual): r
     const message = `refused: this runner can't do ${refused.join(', ')}; use --runner kubernetes`;
     return [...outdated, { job, action: 'invalid', path, reason: 'Refused', message }];
   }
-  const runs = due.map((run, index): Action => ({ job, action: 'run', run: actual.nextRun + index, path, ...run }));
+  const runs = due.map((run, index): Action =>
+    Object.assign({ job, action: 'run' as const, run: actual.nextRun + index, path }, run),
+  );
   if (outdated.length + runs.length > 0) return [...outdated, ...runs];
   const active = actual.live.find((run) => run.cancelled === undefined) ?? actual.live[0];
   if (active) return [activeAction(desired, active)];
@@ -268,8 +270,7 @@ function unchangedAction(desired: DesiredJob, { triggers, now }: PlanInput, actu
 function absentAction(job: string, input: PlanInput, actual: Actual): Action | undefined {
   const invalid = input.catalog.invalidJobs.get(job) ?? brokenFile(job, input.catalog, actual);
   if (invalid) return invalidAction(invalid);
-  const active = actual.live.filter((run) => !run.parked && run.cancelled === undefined);
-  const [running] = active;
+  const running = actual.live.find((run) => !run.parked && run.cancelled === undefined);
   if (running && input.triggers) {
     const { run, trigger, path } = running.record;
     const message = `cancels: run ${run}, since the job is no longer in ${path}`;

@@ -1,6 +1,5 @@
 /**
- * Reconciles a folder, and is killed at a point of it: `node crash-worker.ts FOLDER POINT`. The points are those of
- * `POINTS`.
+ * Reconciles a folder, and is killed at a point of it: `node crash-worker.ts FOLDER POINT`.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { existsSync } from 'node:fs';
@@ -28,10 +27,10 @@ const around = (inner: Runner, stateDir: string): Runner => ({
     await reach('after the claim');
     return result;
   },
-  async start(record, files, attempts, signal) {
+  async start(record, files, attempts, signal, isRecorded) {
     const [first] = attempts;
     if (point === 'before the attempt' || point === 'after the attempt was made')
-      await inner.start(record, files, [], signal);
+      await inner.start(record, files, [], signal, isRecorded);
     await reach('before the attempt');
     if (point === 'after the attempt was made' && first) {
       await createRunStore(statePaths(stateDir), undefined).makeAttempt(record, {
@@ -40,7 +39,7 @@ const around = (inner: Runner, stateDir: string): Runner => ({
       });
       await die();
     }
-    await inner.start(record, files, attempts, signal);
+    await inner.start(record, files, attempts, signal, isRecorded);
     if (point !== 'while it runs') return;
     while (!existsSync(join(folder, '..', 'log'))) await sleep(10);
     await die();
@@ -49,6 +48,9 @@ const around = (inner: Runner, stateDir: string): Runner => ({
 
 const keeper = await openKeeper(folder, {
   around,
-  reached: (name) => reach({ beforeRecord: 'before the record', afterRecord: 'after the record' }[String(name)] ?? ''),
+  async reached(name) {
+    if (name === 'beforeRecord') await reach('before the record');
+    if (name === 'afterRecord') await reach('after the record');
+  },
 });
 await keeper.settle();

@@ -226,10 +226,8 @@ test('it depends on no order, and asked again after what it said was done it has
   assert.equal([...startsOf(one)].sort(), [...startsOf(other)].sort());
   const done = runs.map((run) => {
     const start = one.starts.find((each) => each.run === run);
-    return {
-      ...run,
-      attempts: (start?.attempts ?? []).map(({ task, number }) => attempt(null, { task: task.name, number })),
-    };
+    const attempts = (start?.attempts ?? []).map(({ task, number }) => attempt(null, { task: task.name, number }));
+    return Object.assign({}, run, { attempts });
   });
   const again = decide(done);
   assert.equal([startsOf(again), endsOf(again), cancelsOf(again)], [[], [], []]);

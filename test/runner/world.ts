@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tasksOf } from '../../src/job/fan-out.ts';
-import type { AttemptState, LiveRun, OutputLine, RunFile, RunKey, Runner, RunRecord } from '../../src/runner/port.ts';
+import type { AttemptState, LiveRun, OutputLine, RunFile, RunKey, RunRecord } from '../../src/runner/port.ts';
 import { createProcessRunner, type ProcessRunner, type Secrets } from '../../src/runner/process/index.ts';
 
 export const HOST = 'test-host';
@@ -76,7 +76,7 @@ export const textOf = (log: Uint8Array): string =>
 
 /** Claims a run and makes the first attempt of each of its tasks; `exists`: it is claimed already, and nothing is made. */
 export async function begin(
-  runner: Runner,
+  runner: ProcessRunner,
   record: RunRecord,
   files: readonly RunFile[] = [],
 ): Promise<'claimed' | 'exists'> {

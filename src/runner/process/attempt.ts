@@ -1,13 +1,13 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { normalizeSpec } from '../../job/defaults.ts';
-import { specOfTask } from '../../job/fan-out.ts';
+import { type TaskRecord, taskRecord } from '../../job/task-spec.ts';
 import { messageOf } from '../../errors.ts';
 import { createRecorder } from '../../logs/recorder.ts';
-import type { AttemptEnding, RunnerEvents } from '../port.ts';
+import type { AttemptEnding, AttemptOutput, RunnerEvents, RunRecord } from '../port.ts';
 import { type CourseOptions, runCourse } from './course.ts';
 import type { Processes } from './identity.ts';
 import { createLiveLog, type LiveLog } from './livelog.ts';
-import { copyFiles, makeFolders, secretFiles, writeFiles } from './prepare.ts';
+import { copyFiles, filledIn, makeFolders, secretFiles, writeFiles } from './prepare.ts';
 import { resolveSecrets } from './secrets.ts';
 import type { FinishedAttempt, RunningState } from './store.ts';
 import { killStrays } from './strays.ts';
@@ -57,8 +57,34 @@ function createLiveSink(folder: string, warn: (warning: string) => void) {
 
 /** Executes an attempt. Everything that can happen is an ending; it does not throw. */
 export async function runAttempt(options: AttemptOptions): Promise<FinishedAttempt> {
+  const unstarted = (ending: AttemptEnding): FinishedAttempt => ({
+    started: null,
+    finished: options.now().toISOString(),
+    ending,
+    output: NOTHING_PRINTED,
+  });
+  let task: TaskRecord;
+  try {
+    task = taskRecord(options.record, options.attempt.task);
+  } catch (error) {
+    return unstarted({ kind: 'infrastructure', reason: 'Refused', message: messageOf(error), step: null });
+  }
+  if (task.nothingLeft) return unstarted({ kind: 'nothingToDo', skipped: task.skipped });
+  return runTask({ ...options, record: task.record }, options.record.spec);
+}
+
+const NOTHING_PRINTED: AttemptOutput = {
+  log: new Uint8Array(),
+  complete: true,
+  vars: {},
+  annotations: [],
+  warnings: [],
+};
+
+/** `record` is that of the task; `written`: the spec with its templates. */
+async function runTask(options: AttemptOptions, written: RunRecord['spec']): Promise<FinishedAttempt> {
   const { record, paths, now, events } = options;
-  const own = specOfTask(record.spec, options.attempt.task);
+  const own = record.spec;
   const spec = normalizeSpec(own);
   const resolved = resolveSecrets(own, options.secrets);
   let started: string | null = null;
@@ -87,6 +113,7 @@ export async function runAttempt(options: AttemptOptions): Promise<FinishedAttem
     if ('missing' in resolved) return { kind: 'secretMissing', message: resolved.missing };
     try {
       await copyFiles(options.files, paths.files);
+      await writeFiles(paths.files, await filledIn(written, own, paths.files));
       await makeFolders(paths);
       await writeFiles(paths.files, secretFiles(spec, options.secrets));
       return await runCourse({ ...options, spec: own, recorder, flush: () => live.flush(), onStarted: saveState });

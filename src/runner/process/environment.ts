@@ -27,9 +27,7 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 /** The variables that tell a run about itself (the job reference, Environment). */
 function ownVariables(record: RunRecord, { task, number }: AttemptStart, paths: AttemptPaths): Record<string, string> {
-  const params = Object.entries({ ...record.params, ...task.params }).map(
-    ([name, value]) => [`RUNLEDGER_PARAM_${name}`, value] as const,
-  );
+  const params = Object.entries(record.params).map(([name, value]) => [`RUNLEDGER_PARAM_${name}`, value] as const);
   return {
     RUNLEDGER_JOB: record.job,
     RUNLEDGER_RUN: String(record.run),

@@ -1,6 +1,7 @@
-import { cp, mkdir, open, writeFile } from 'node:fs/promises';
+import { cp, mkdir, open, writeFile, rm } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { DEFAULT_FILE_MODE, type NormalJobSpec, type NormalStep } from '../../job/defaults.ts';
+import type { Job } from '../../schemas/index.ts';
 import type { RunFile } from '../port.ts';
 import { systemCode } from './durable.ts';
 import type { AttemptPaths } from './layout.ts';
@@ -38,6 +39,21 @@ export async function copyFiles(from: string, to: string): Promise<void> {
   await cp(from, to, { recursive: true, preserveTimestamps: true }).catch((error: unknown) => {
     if (systemCode(error) !== 'ENOENT') throw error;
   });
+}
+
+/** The files whose contents the values of a task have changed; what was copied in their places is removed. */
+export async function filledIn(
+  { files: written = [] }: Job['spec'],
+  { files = [] }: Job['spec'],
+  folder: string,
+): Promise<readonly RunFile[]> {
+  const changed = files.filter(({ content }, index) => content !== undefined && content !== written[index]?.content);
+  for (const { path } of changed) await rm(resolve(folder, path), { force: true });
+  return changed.map(({ path, mode, content = '' }) => ({
+    path,
+    mode: Number.parseInt(mode ?? DEFAULT_FILE_MODE, 8),
+    content: Buffer.from(content),
+  }));
 }
 
 /** Those files of the spec that come from secrets; the values have to be there. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf, terminalError, transientError } from '../../errors.ts';
 import type { Reason } from '../../schemas/index.ts';
-import type { AttemptStart, RunKey, Runner, RunnerEvents, RunRecord } from '../port.ts';
+import type { AttemptStart, RunFile, RunKey, Runner, RunnerEvents, RunRecord } from '../port.ts';
 import { runAttempt } from './attempt.ts';
 import type { StopCause } from './course.ts';
 import { exists } from './durable.ts';
@@ -31,6 +31,13 @@ export interface ProcessRunnerOptions {
 }
 
 export interface ProcessRunner extends Runner {
+  /** As the port says. What another live process has claimed is never taken up, so that the ledger need not be asked. */
+  start(
+    record: RunRecord,
+    files: readonly RunFile[],
+    attempts: readonly AttemptStart[],
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Kills everything that is being executed, at once and without waiting: for a process that is about to exit. */
   kill(): void;
 }
