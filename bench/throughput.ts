@@ -1,174 +1,93 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { kubectl, withNamespace } from '../test/chaos/kubectl.ts';
-import { recordCreations } from '../test/chaos/creations.ts';
-import { startGitServer } from '../test/support/git-server.ts';
-import { temporaryDirectory } from '../test/support/git.ts';
+import { execFileSync } from 'node:child_process';
 import { printReport, type Row } from './report.ts';
+import { totalOf } from './support/audit.ts';
+import { measureDelays } from './support/commit-to-pod.ts';
+import { measureFailover } from './support/failover.ts';
+import { runFleet } from './support/fleet.ts';
+import { runPlainJobs } from './support/job-controller.ts';
+import { jobManifest } from './support/stage.ts';
 
 const JOBS = 1_000;
-const LIMIT_MS = 600_000;
+/** Real pods, in one commit and one after the other: what a run costs with its log. */
+const REAL_JOBS = 20;
+const SINGLE_RUNS = 10;
+const PUSHES = 20;
+const FAILOVERS = 3;
+
+type Part = (jobs: number) => Promise<readonly Row[]>;
+
+const PARTS: Readonly<Record<string, Part>> = {
+  async fleet(jobs) {
+    const ours = await runFleet([manifests(jobs, 'simulated')]);
+    const theirs = await runPlainJobs(jobs);
+    return [
+      { name: 'runledger: all pods finished', unit: 's', values: [ours.finishedS], against: [theirs] },
+      { name: 'runledger: all outcomes pushed', unit: 's', values: [ours.pushedS], goal: 30, against: [theirs] },
+      { name: 'Kubernetes Jobs: all complete', unit: 's', values: [theirs] },
+      ...costs('', ours, jobs),
+      { name: 'memory of the controller, at most', unit: 'MB', values: [ours.memoryMB], goal: 250 },
+      { name: 'CPU of the controller', unit: 's', values: [ours.cpuS] },
+    ];
+  },
+  async real() {
+    const together = await runFleet([manifests(REAL_JOBS, 'any')]);
+    const single = await runFleet(
+      Object.entries(manifests(SINGLE_RUNS, 'any')).map(([path, text]) => ({ [path]: text })),
+    );
+    return [
+      ...costs(`, ${REAL_JOBS} real pods in one commit`, together, REAL_JOBS),
+      ...costs(`, ${SINGLE_RUNS} real pods one after the other`, single, SINGLE_RUNS),
+    ];
+  },
+  async delay() {
+    const delays = await measureDelays(PUSHES);
+    if (!delays) return [];
+    return [
+      { name: 'git push to the forge', unit: 'ms', values: delays.push },
+      { name: "from the push's end to the forge's webhook", unit: 'ms', values: delays.forge },
+      { name: 'from the webhook to the pod', unit: 'ms', values: delays.ours },
+      { name: "from the push's beginning to the pod", unit: 'ms', values: delays.whole, goal: 1_000 },
+    ];
+  },
+  async failover() {
+    const killed = await measureFailover('SIGKILL', FAILOVERS);
+    const stopped = await measureFailover('SIGTERM', FAILOVERS);
+    return [
+      { name: "leader killed: until the next one's first pod", unit: 's', values: killed, goal: 20 },
+      { name: "leader stopped: until the next one's first pod", unit: 's', values: stopped, goal: 2 },
+    ];
+  },
+};
 
 /**
- * 1,000 one-step jobs in one commit on one simulated node (labelled `type: kwok`): until all pods have finished, and
- * until all outcomes are pushed; beside it, in the same run, the same 1,000 as plain Kubernetes Jobs. Needs KUBECONFIG; API
- * calls are counted where RUNLEDGER_TEST_AUDIT_LOG names the API server's audit log. `npm run bench -- throughput [JOBS]`.
+ * What the controller does in a cluster, beside the cluster's own Job controller in the same run. `fleet`: 1,000 one-step
+ * jobs in one commit on one simulated node (labelled `type: kwok`), until all pods have finished and all outcomes are
+ * pushed. `real`: API calls for a run with its log. `delay`: from a push to a forge to the pod. `failover`: from the end of
+ * a leader to the next one's first pod.
+ *
+ * Needs KUBECONFIG; `delay` needs the FORGE_* variables; API calls are counted where RUNLEDGER_TEST_AUDIT_LOG names the API
+ * server's audit log. `npm run bench -- throughput [JOBS] [PART…]`.
  */
 export async function run(args: readonly string[]): Promise<void> {
-  const jobs = Number(args[0] ?? JOBS);
+  const jobs = Number(args.find((word) => /^\d+$/.test(word)) ?? JOBS);
+  const parts = args.filter((word) => word in PARTS);
   execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
-  const ours = await runledger(jobs);
-  const theirs = await jobController(jobs);
-  const rows: readonly Row[] = [
-    { name: 'runledger: all pods finished', unit: 's', values: [ours.finishedS], against: [theirs] },
-    { name: 'runledger: all outcomes pushed', unit: 's', values: [ours.pushedS], goal: 30, against: [theirs] },
-    { name: 'Kubernetes Jobs: all complete', unit: 's', values: [theirs] },
-    { name: 'API calls for each run', unit: 'calls', values: [ours.callsPerRun], goal: 5 },
-    { name: 'deletions among them', unit: 'calls', values: [ours.deletionsPerRun] },
-    { name: 'memory of the controller, at most', unit: 'MB', values: [ours.memoryMB], goal: 250 },
-  ];
+  const rows: Row[] = [];
+  for (const part of parts.length > 0 ? parts : Object.keys(PARTS)) rows.push(...(await PARTS[part]!(jobs)));
   printReport('throughput', `${jobs} one-step jobs in one commit on a simulated node`, rows);
 }
 
-interface Figures {
-  readonly finishedS: number;
-  readonly pushedS: number;
-  readonly callsPerRun: number;
-  readonly deletionsPerRun: number;
-  readonly memoryMB: number;
-}
-
-const manifest = (index: number): string => `apiVersion: runledger.dev/v1
-kind: Job
-metadata: { name: job-${index} }
-spec:
-  image: busybox:1.36
-  run: echo ${index}
-  pod:
-    nodeSelector: { type: kwok }
-    tolerations: [{ key: kwok.test/node, operator: Exists }]
-`;
-
-async function runledger(jobs: number): Promise<Figures> {
-  const { path: directory, remove } = await temporaryDirectory();
-  const server = await startGitServer({ root: path.join(directory, 'git') });
-  const repository = await server.createRepository('jobs.git');
-  await repository.commit({ 'README.md': 'jobs\n' });
-  const agent = `bench-${Date.now().toString(36)}`;
-  let figures: Figures | undefined;
-  await withNamespace('bench', async ({ name }) => {
-    const config = path.join(directory, 'config.yaml');
-    writeFileSync(
-      config,
-      `apiVersion: runledger.dev/v1\nkind: Config\nconcurrency: ${jobs}\nsources:\n  - { name: bench, url: "${repository.url}", interval: 1s, namespace: ${name} }\n`,
-    );
-    const child = spawn(
-      process.execPath,
-      [
-        'dist/src/cli/main.js',
-        'controller',
-        '--config',
-        config,
-        '--listen',
-        '127.0.0.1:0',
-        '--installation',
-        agent,
-        '--lease-namespace',
-        name,
-      ],
-      { stdio: ['ignore', 'ignore', 'ignore'] },
-    );
-    const creations = await recordCreations(name);
-    await sleep(5_000);
-    const files = Object.fromEntries(
-      Array.from({ length: jobs }, (_, index) => [`jobs/job-${index}.yaml`, manifest(index)]),
-    );
-    await repository.commit(files);
-    const started = performance.now();
-    let finishedS = Number.NaN;
-    for (;;) {
-      await sleep(250);
-      const elapsed = (performance.now() - started) / 1_000;
-      if (Number.isNaN(finishedS) && creations.ended() >= jobs) finishedS = elapsed;
-      const tree = await repository.git('ls-tree', '-r', '--name-only', 'runledger/status').catch(() => '');
-      if (tree.split('\n').filter((file) => file.endsWith('/1.yaml')).length >= jobs) break;
-      if (elapsed * 1_000 > LIMIT_MS) throw new Error('not done within the limit');
-    }
-    const pushedS = (performance.now() - started) / 1_000;
-    await sleep(5_000);
-    const memory = /VmHWM:\s+(\d+) kB/.exec(
-      existsSync(`/proc/${child.pid}/status`) ? readFileSync(`/proc/${child.pid}/status`, 'utf8') : '',
-    );
-    const { calls, deletions } = countCalls(name);
-    child.kill('SIGTERM');
-    await new Promise((resolve) => child.on('close', resolve));
-    creations.stop();
-    figures = {
-      finishedS: Number.isNaN(finishedS) ? pushedS : finishedS,
-      pushedS,
-      callsPerRun: calls / jobs,
-      deletionsPerRun: deletions / jobs,
-      memoryMB: Number(memory?.[1] ?? Number.NaN) / 1_000,
-    };
-  });
-  await server.close();
-  await remove();
-  if (!figures) throw new Error('no figures');
-  return figures;
-}
-
-/** What the API server says it was asked by the controller in a namespace; NaN without its audit log. */
-function countCalls(namespace: string): { readonly calls: number; readonly deletions: number } {
-  const file = process.env['RUNLEDGER_TEST_AUDIT_LOG'];
-  if (file === undefined) return { calls: Number.NaN, deletions: Number.NaN };
-  const lines = readFileSync(file, 'utf8').split('\n');
-  const ours = lines.filter(
-    (line) =>
-      line.includes(`"namespace":"${namespace}"`) &&
-      line.includes('"userAgent":"runledger/') &&
-      !line.includes('"resource":"leases"'),
+const manifests = (jobs: number, node: 'simulated' | 'any'): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Array.from({ length: jobs }, (_, index) => [`jobs/job-${index}.yaml`, jobManifest(`job-${index}`, node)]),
   );
-  return { calls: ours.length, deletions: ours.filter((line) => /"verb":"delete(collection)?"/.test(line)).length };
-}
 
-/** Seconds until as many plain Jobs are complete. */
-async function jobController(jobs: number): Promise<number> {
-  const { path: directory, remove } = await temporaryDirectory();
-  const file = path.join(directory, 'jobs.yaml');
-  const one = (index: number): string => `apiVersion: batch/v1
-kind: Job
-metadata: { name: job-${index} }
-spec:
-  backoffLimit: 0
-  template:
-    spec:
-      restartPolicy: Never
-      nodeSelector: { type: kwok }
-      tolerations: [{ key: kwok.test/node, operator: Exists }]
-      containers: [{ name: main, image: "busybox:1.36", command: [echo, "${index}"] }]
-`;
-  writeFileSync(file, Array.from({ length: jobs }, (_, index) => one(index)).join('---\n'));
-  let seconds = Number.NaN;
-  await withNamespace('bench-jobs', async ({ name }) => {
-    const started = performance.now();
-    const applied = kubectl('-n', name, 'create', '-f', file);
-    for (;;) {
-      await sleep(1_000);
-      const done = await kubectl(
-        '-n',
-        name,
-        'get',
-        'jobs',
-        '-o',
-        'jsonpath={range .items[?(@.status.succeeded==1)]}x{end}',
-      );
-      seconds = (performance.now() - started) / 1_000;
-      if (done.length >= jobs || seconds * 1_000 > LIMIT_MS) break;
-    }
-    await applied;
-  });
-  await remove();
-  return seconds;
+/** API calls for each run; none where nobody has counted them. */
+function costs(of: string, { calls }: Awaited<ReturnType<typeof runFleet>>, runs: number): readonly Row[] {
+  if (!calls) return [];
+  const perRun = (verb?: string): readonly number[] => [totalOf(calls, verb) / runs];
+  return [
+    { name: `API calls for each run${of}`, unit: 'calls', values: perRun(), ...(of === '' ? { goal: 5 } : {}) },
+    { name: `deletions among them${of}`, unit: 'calls', values: perRun('delete') },
+  ];
 }

@@ -44,17 +44,13 @@ export async function startController(config: ControllerConfig): Promise<Control
   const file = join(folder, `config-${port}.yaml`);
   const sources = [{ name: 'bench', url, interval, namespace, ...source }];
   writeFileSync(file, JSON.stringify({ apiVersion: 'runledger.dev/v1', kind: 'Config', concurrency, sources }));
-  const main = process.env['ECONMAIN'] ?? join(import.meta.dirname, '../../dist/src/cli/main.js');
+  const main = join(import.meta.dirname, '../../dist/src/cli/main.js');
   const options = { config: file, listen: `127.0.0.1:${port}`, installation: 'bench', 'lease-namespace': namespace };
   const words = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-  const child = spawn(
-    process.execPath,
-    [...ENTRY_FLAGS, ...(process.env['ECONFLAGS'] ?? '').split(' ').filter(Boolean), main, 'controller', ...words],
-    {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, NODE_ENV: 'production', ...env },
-    },
-  );
+  const child = spawn(process.execPath, [...ENTRY_FLAGS, main, 'controller', ...words], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, NODE_ENV: 'production', ...env },
+  });
   const ended = once(child, 'exit');
   const lines: LogLine[] = [];
   const waiting = new Set<() => void>();

@@ -7,7 +7,7 @@ import type { Fault as CallFault } from '../runner/kubernetes/proxy.ts';
 import { eventually } from '../support/cluster.ts';
 import type { Crew, Member } from './crew.ts';
 import type { Gate } from './gate.ts';
-import type { Lane } from './lane.ts';
+import { type Lane, onceASecond } from './lane.ts';
 import { serveOldLists } from './stale.ts';
 
 /** What a fault can look at and touch while it goes on. */
@@ -73,7 +73,7 @@ const stoppedAt = (point: LifePoint): Fault => ({
     await eventually('the leader stops itself', () => crew.started[0]?.struck(), LIMIT_MS);
     await eventually(
       'all is done without it',
-      async () => (await recorded()) && (await lane.left()).length === 0,
+      onceASecond(async () => (await recorded()) && (await lane.left()).length === 0),
       LIMIT_MS,
     );
     crew.started[0]?.process.kill('SIGCONT');

@@ -1,6 +1,7 @@
 import { createWriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LABELS, MANAGER } from '../../src/render/labels.ts';
 import type { Cluster } from '../../src/runner/kubernetes/client.ts';
 import { listObjects } from '../../src/runner/kubernetes/objects.ts';
@@ -40,6 +41,12 @@ export interface Lane {
 const HOLD_PODS_FOR = '5s';
 /** What belongs to no run is removed after this long: the end of a round waits for it. */
 const ORPHAN_GRACE_MS = 15_000;
+
+/** A look that comes once a second at most: what asks servers again and again slows down what it waits for. */
+export const onceASecond = (look: () => Promise<boolean>) => async (): Promise<boolean> => {
+  await sleep(1_000);
+  return look();
+};
 
 export async function openLane(test: TestCluster, name: string, folder: string): Promise<Lane> {
   const { cluster, signal, kubeconfig } = test;

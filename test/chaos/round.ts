@@ -3,7 +3,7 @@ import { messageOf } from '../../src/errors.ts';
 import { eventually } from '../support/cluster.ts';
 import { startCrew, type Crew } from './crew.ts';
 import type { Fault } from './faults.ts';
-import type { Lane } from './lane.ts';
+import { type Lane, onceASecond } from './lane.ts';
 import { readOutcomes, recordedRuns } from './ledger.ts';
 import { judge, type Verdict } from './verdict.ts';
 
@@ -88,7 +88,8 @@ export async function playRound(lane: Lane, round: Round, numbers: Numbers): Pro
     await Promise.all([lane.gitGate.open(), lane.apiGate.open()]);
   }
   if (crew) {
-    await eventually('nothing is left', async () => (await lane.left()).length === 0, EMPTY_MS).catch(() => undefined);
+    const isEmpty = onceASecond(async () => (await lane.left()).length === 0);
+    await eventually('nothing is left', isEmpty, EMPTY_MS).catch(() => undefined);
     troubles.push(...missed(fault, jobs, crew), ...(await crew.dismiss()));
   }
   const outcomes = await readOutcomes(lane.repository);
@@ -104,7 +105,7 @@ export async function playRound(lane: Lane, round: Round, numbers: Numbers): Pro
 
 /** Waits for the round's outcomes, and a moment longer, in which a second record or pod would show up. */
 async function untilDone(recorded: () => Promise<boolean>): Promise<void> {
-  await eventually('every run is in the ledger', async () => (await sleep(500), recorded()), RECORDED_MS);
+  await eventually('every run is in the ledger', onceASecond(recorded), RECORDED_MS);
   await sleep(1_500);
 }
 

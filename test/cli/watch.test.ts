@@ -84,7 +84,13 @@ test('one that came during the failed pass itself has a pass of its own, and one
   const running = watch.run(w.stop);
   await second;
   await tick();
-  assert.equal([w.passes, pauses], [[1, 2], [1, 2]]);
+  assert.equal(
+    [w.passes, pauses],
+    [
+      [1, 2],
+      [1, 2],
+    ],
+  );
   w.soft.abort();
   await running;
 });

@@ -213,9 +213,16 @@ export async function openWorld({ forge, image }: Parts): Promise<World> {
     (await json<{ items: PodObject[] }>('-n', namespace, 'get', 'pods')).items;
   const ask = (pod: string, below: string): Promise<string> =>
     kubectl(['get', '--raw', `/api/v1/namespaces/${controller}/pods/${pod}:8080/proxy${below}`]);
-  const ledgerGit = async (...args: readonly string[]): Promise<string> => {
-    await git(tree, 'fetch', '--quiet', remote, '+refs/heads/runledger/status:refs/heads/ledger');
-    return git(tree, ...args);
+  let turn: Promise<unknown> = Promise.resolve();
+  // One at a time: two fetches of one ref are in each other's way.
+  const ledgerGit = (...args: readonly string[]): Promise<string> => {
+    const work = async (): Promise<string> => {
+      await git(tree, 'fetch', '--quiet', remote, '+refs/heads/runledger/status:refs/heads/ledger');
+      return git(tree, ...args);
+    };
+    const mine = turn.then(work, work);
+    turn = mine.catch(() => undefined);
+    return mine;
   };
   const world: World = {
     controllerNamespace: controller,
@@ -265,7 +272,16 @@ export async function openWorld({ forge, image }: Parts): Promise<World> {
       creations.stop();
       await kubectl(['delete', 'namespace', controller, '--wait=false']).catch(() => undefined);
       await kubectl(['delete', 'namespace', jobs, '--wait=false']).catch(() => undefined);
-      await freePods(jobs, await pods(jobs));
+      // A controller that is still ending may hold pods that it makes meanwhile.
+      await eventually(
+        'the pods of jobs to go',
+        async () => {
+          const left = await pods(jobs);
+          await freePods(jobs, left);
+          return left.length === 0 && (await pods(controller)).length === 0;
+        },
+        90_000,
+      );
       await forge.deleteRepository(repository.name);
       await forge.deleteToken(repository.name);
       await directory.remove();

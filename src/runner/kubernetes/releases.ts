@@ -32,7 +32,7 @@ export interface ReleasesOptions {
 }
 
 /** How long a run waits for others; a pod that has ended costs nothing but its place in the list. */
-const TOGETHER_MS = 5_000;
+const TOGETHER_MS = 10_000;
 const RETRY_MS = 10_000;
 /** Every process that might still start a run has read the ledger by then. */
 const KEEP_CLAIM_MS = 3_600_000;

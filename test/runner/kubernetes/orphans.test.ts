@@ -1,4 +1,4 @@
-// test-timeout: 180s
+// test-timeout: 240s
 /** Objects that belong to no known run go after a while; those of runs, other sources and installations stay. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,4 +1,4 @@
-// test-timeout: 180s
+// test-timeout: 240s
 /** Images of a registry with a password, by Secrets of the job, of the source, wrong ones and none. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,4 +1,4 @@
-// test-timeout: 240s
+// test-timeout: 300s
 /** What the cluster does not let us do: one clear outcome or error, in few calls, and nothing that runs. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
