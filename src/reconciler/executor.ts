@@ -307,18 +307,22 @@ async function composeRecord(
   if (!job) throw new TypeError(`a planned run of ${action.job}, which is no job`);
   const id = action.trigger?.kind === 'request' ? action.trigger.id : undefined;
   const request = requests.find((candidate) => candidate.id === id);
+  // One that was claimed before goes on as it was: in its chain, and since when it waits.
+  const before = seen.live.find((run) => run.partial === true && runId(run.record) === runId(keyOf(action)))?.record;
   const record = runRecord({
     action,
     desired: job,
-    revision: seen.catalog.revision,
+    revision: before?.revision ?? seen.catalog.revision,
     covered: await parts.covered(job, seen.snapshot),
     request,
     params: parts.params(job, request?.params ?? {}),
-    chain: chainOf(action, seen),
-    now: parts.now().toISOString(),
+    chain: before?.chain ?? chainOf(action, seen),
+    now: before?.queued ?? parts.now().toISOString(),
   });
   return withGroup(withDefaults(record, parts.defaults ?? {}));
 }
+
+const keyOf = ({ job, run = 0 }: PlannedAction): RunKey => ({ job, run });
 
 /** Runs of jobs that others need are claimed first. */
 function inOrder(actions: readonly PlannedAction[], { catalog }: Observation): readonly PlannedAction[] {

@@ -125,21 +125,35 @@ function plannedActions(name: string, input: JobInput, actual: Actual): readonly
 function desiredActions(desired: DesiredJob, input: JobInput, actual: Actual): readonly Action[] {
   const { name: job, path } = desired;
   const outdated = actual.live.filter((run) => isOutdated(run, desired)).map(({ record }) => supersededAction(record));
+  const cutOff = actual.live.filter((run) => isCutOff(run, desired)).map(({ record }) => claimAgain(record));
   const due = dueRuns(desired, input, actual);
   const refused = due.length > 0 ? input.refuses(desired) : [];
   if (refused.length > 0 && due.length > 0) {
     const message = `refused: this runner can't do ${refused.join(', ')}; use --runner kubernetes`;
-    return [...outdated, { job, action: 'invalid', path, reason: 'Refused', message }];
+    return [...outdated, ...cutOff, { job, action: 'invalid', path, reason: 'Refused', message }];
   }
   const runs = due.map((run, index): Action =>
     Object.assign({ job, action: 'run' as const, run: actual.nextRun + index, path }, run),
   );
-  if (outdated.length + runs.length > 0) return [...outdated, ...runs];
+  if (outdated.length + cutOff.length + runs.length > 0) return [...outdated, ...cutOff, ...runs];
   const active = actual.live.find((run) => run.cancelled === undefined) ?? actual.live[0];
   if (active) return [activeAction(desired, active)];
   if (desired.manifest.spec.suspend === true)
     return [{ job, action: 'suspended', path, reason: 'Suspended', message: 'suspended: spec.suspend is true' }];
   return [unchangedAction(desired, input, actual)];
+}
+
+/** A run whose claim alone is there: who has the same spec takes it up under its own number. */
+const isCutOff = (run: LiveRun, { digest }: DesiredJob): boolean =>
+  run.mine &&
+  run.partial === true &&
+  !run.held &&
+  !run.parked &&
+  run.cancelled === undefined &&
+  run.record.digest === digest;
+
+function claimAgain({ job, run, trigger, path }: LiveRun['record']): Action {
+  return { job, action: 'run', run, trigger, path, reason: 'Interrupted', message: 'runs: its start was cut off' };
 }
 
 type Due = Pick<Action, 'reason' | 'message' | 'changes'> & { readonly trigger: Trigger };

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { V1ConfigMap } from '@kubernetes/client-node';
 import { isCoded, terminalError } from '../errors.ts';
-import { tasksOf } from '../job/fan-out.ts';
+import { tasksOfRun } from '../job/fan-out.ts';
 import { formatBytes } from '../job/quantity.ts';
 import { taskRecord } from '../job/task-spec.ts';
 import { holdsTemplate } from '../job/template.ts';
@@ -98,7 +98,7 @@ function filesAsWritten(record: RunRecord, files: readonly RunFile[]): readonly 
 function filesOfTasks(record: RunRecord): readonly (readonly [string, Uint8Array])[] {
   const written = record.spec.files ?? [];
   if (!written.some(isTemplate)) return [];
-  return tasksOf(record.spec).flatMap((task) => {
+  return tasksOfRun(record).flatMap((task) => {
     const files = filledIn(record, task);
     return written.flatMap((file, index) => {
       const ofTask = files[index];

@@ -1,6 +1,6 @@
 import { eachOf } from '../../each-of.ts';
 import { isCoded, terminalError, transientError } from '../../errors.ts';
-import { tasksOf } from '../../job/fan-out.ts';
+import { tasksOfRun } from '../../job/fan-out.ts';
 import { taskRecord } from '../../job/task-spec.ts';
 import { secretUsesOfJob } from '../../render/secret-uses.ts';
 import type {
@@ -187,7 +187,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
       return 'claimed';
     },
     async start(record, files, attempts, given, isRecorded) {
-      const wanted = attempts.length > 0 ? attempts : tasksOf(record.spec).map((task) => ({ task, number: 1 }));
+      const wanted = attempts.length > 0 ? attempts : tasksOfRun(record).map((task) => ({ task, number: 1 }));
       const pods = new Map<AttemptStart, (payload: PayloadFacts) => Pod>();
       // Judged before the payload exists: what may not run leaves nothing behind but its claim.
       for (const attempt of attempts)
