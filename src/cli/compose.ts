@@ -26,13 +26,23 @@ export interface Repository {
   readonly ledger: Ledger;
   /** Null with `--ledger none`: outcomes are kept in memory. */
   readonly ledgerBranch: string | null;
+  /** How often the ledger is looked at for requests, in milliseconds. */
+  readonly ledgerEveryMs: number;
   /** Where runs of the process runner are claimed and kept until they are recorded. */
   readonly stateDir: string;
   close(): Promise<void>;
 }
 
 export const DEFAULT_LEDGER = 'runledger/status';
-const AUTHOR = { name: 'runledger', email: 'runledger@localhost' } as const;
+/** A branch of a folder's own repository costs one small file to look at. */
+const LOOK_MS = 1_000;
+/** Who the commits of the ledger are by. */
+interface Author {
+  readonly name: string;
+  readonly email: string;
+}
+
+const AUTHOR: Author = { name: 'runledger', email: 'runledger@localhost' };
 
 /**
  * Opens DIR|URL. Throws usage errors: a folder in no repository without `--ledger none`, an ssh address, options that don't
@@ -44,13 +54,14 @@ export async function openTarget(
   io: Io,
   signal: AbortSignal,
   say: Say = () => undefined,
+  author: Author = AUTHOR,
 ): Promise<Repository> {
   const target = parseTarget(text, io.cwd);
   const name = options.ledger ?? DEFAULT_LEDGER;
   const branch = name === 'none' ? null : name;
   return target.kind === 'url'
-    ? openUrl(target.url, branch, options, io, signal, say)
-    : openFolder(target.path, branch, options, signal);
+    ? openUrl(target.url, branch, options, io, signal, say, author)
+    : openFolder(target.path, branch, options, signal, author);
 }
 
 async function openFolder(
@@ -58,6 +69,7 @@ async function openFolder(
   branchName: string | null,
   options: RepositoryOptions,
   signal: AbortSignal,
+  author: Author,
 ): Promise<Repository> {
   if (options.branch !== undefined) {
     const hint = 'check the branch out, or give the URL of the repository';
@@ -81,8 +93,9 @@ async function openFolder(
     location: path,
     kind: 'directory',
     source,
-    ledger: ledgerOn(branch, signal),
+    ledger: ledgerOn(branch, signal, author),
     ledgerBranch: branchName,
+    ledgerEveryMs: LOOK_MS,
     stateDir: join(git.commonDir, 'runledger'),
     close: async () => undefined,
   };
@@ -97,6 +110,7 @@ export async function scratchRepository(location: string, source: Source, signal
     source,
     ledger: ledgerOn(openMemoryBranch('none'), signal),
     ledgerBranch: null,
+    ledgerEveryMs: LOOK_MS,
     stateDir: scratch,
     close: () => rm(scratch, { recursive: true, force: true }),
   };
@@ -109,6 +123,7 @@ async function openUrl(
   io: Io,
   signal: AbortSignal,
   say: Say,
+  author: Author,
 ): Promise<Repository> {
   const scratch = await mkdtemp(join(tmpdir(), 'runledger-'));
   // Loaded here: what speaks to servers makes no folder wait.
@@ -123,8 +138,9 @@ async function openUrl(
     location: remote.location,
     kind: 'url',
     source: remote.source,
-    ledger: ledgerOn(branch, signal),
+    ledger: ledgerOn(branch, signal, author),
     ledgerBranch: branchName,
+    ledgerEveryMs: remote.intervalMs,
     stateDir: branchName === null ? join(scratch, 'state') : join(stateHome(io), key),
     async close() {
       await remote.close();
@@ -133,8 +149,8 @@ async function openUrl(
   };
 }
 
-const ledgerOn = (branch: Branch, signal: AbortSignal): Ledger =>
-  openLedger({ branch, author: AUTHOR, now: () => Date.now(), signal });
+const ledgerOn = (branch: Branch, signal: AbortSignal, author: Author = AUTHOR): Ledger =>
+  openLedger({ branch, author, now: () => Date.now(), signal });
 
 /** `$XDG_STATE_HOME/runledger`: https://specifications.freedesktop.org/basedir-spec. */
 const stateHome = (io: Io): string =>

@@ -36,7 +36,7 @@ export function createProgress({ io, log, quiet, output }: ProgressOptions): Pro
   return {
     emit(event) {
       if (quiet) logEvent(log, event);
-      if (event.kind === 'started') live?.add(`${event.action.job} #${event.action.run}`);
+      if (event.kind === 'started' && event.first) live?.add(`${event.key.job} #${event.key.run}`);
       if (event.kind === 'output') {
         const { key, step, text } = event.line;
         if (output && !quiet) io.stdout.write(`${paint('gray', `${step} |`)} ${text}\n`);
@@ -67,11 +67,14 @@ export function logEvent(log: Logger, event: ReconcilerEvent): void {
     case 'planned':
       log.debug({ revision: event.revision, actions: event.actions.length }, 'planned');
       break;
+    case 'claimed': {
+      const { job, run, trigger, message } = event.action;
+      log.info({ job, run, trigger: trigger?.kind }, message);
+      break;
+    }
     case 'started':
-      log.info(
-        { job: event.action.job, run: event.action.run, trigger: event.action.trigger?.kind },
-        event.action.message,
-      );
+      for (const { task, number } of event.attempts)
+        log.info({ ...event.key, task: task.name, attempt: number }, 'started');
       break;
     case 'output':
       log.trace({ ...event.line.key, step: event.line.step, stream: event.line.stream }, event.line.text);

@@ -16,6 +16,8 @@ export interface Remote {
   /** The URL as it may be shown. */
   readonly location: string;
   readonly source: Source;
+  /** How often it is asked for something new, in milliseconds. */
+  readonly intervalMs: number;
   /** A branch of the same repository. */
   branch(name: string): Promise<Branch>;
   close(): Promise<void>;
@@ -61,6 +63,7 @@ export async function openRemote(
   return {
     location: shownUrl(url),
     source,
+    intervalMs: durationMs(interval),
     branch: (branch) =>
       openRemoteBranch({
         url,

@@ -39,11 +39,21 @@ export interface Workshop {
 /** What a reconciler is made of where everything else is as always. */
 export interface ReconcilerChoice extends Pick<
   ReconcilerParts,
-  'source' | 'ledger' | 'runner' | 'emit' | 'mostLive' | 'inTurn' | 'recordForMs' | 'holdPodsForMs'
+  | 'source'
+  | 'ledger'
+  | 'ledgerEveryMs'
+  | 'runner'
+  | 'emit'
+  | 'mostLive'
+  | 'inTurn'
+  | 'recordForMs'
+  | 'holdPodsForMs'
+  | 'capacities'
 > {
   /** Who signs the outcomes. */
   readonly by: Outcome['by'];
   readonly reached?: ReconcilerParts['reached'];
+  readonly defaults?: ReconcilerParts['defaults'];
 }
 
 export function composeReconciler({ by, ...choice }: ReconcilerChoice): Reconciler {
@@ -55,7 +65,7 @@ export function composeReconciler({ by, ...choice }: ReconcilerChoice): Reconcil
     changedFields,
     params: (job, given) => resolveParameters(job.manifest.spec, given),
     files: resolveFiles,
-    finish: (run, finished) => finishRun(run, finished, by),
+    finish: (run, unstarted, finished) => finishRun(run, unstarted, finished, by),
   });
 }
 
@@ -67,7 +77,9 @@ export const HOLD_PODS_FOR_MS = 600_000;
 const TURN_LIMIT_MS = 60_000;
 
 /** Runs of this process that are claimed and not yet recorded. */
-const MOST_LIVE = 64;
+const MOST_LIVE = 1_000;
+/** Pods at once, unless the options say otherwise. */
+export const DEFAULT_CONCURRENCY = 100;
 
 /** Puts the parts together. Changes nothing until something is executed. */
 export async function openWorkshop(
@@ -90,13 +102,16 @@ export async function openWorkshop(
           await import('./kubernetes.ts')
         ).openUserRunner(repository.location, options, io, events, quietLog(emit), signal)
       : await openProcessRunner(repository, options, io, events);
+  const capacities = { attempts: concurrencyOf(options.concurrency, kind), sets: new Map<string, number>() };
   const reconciler: Reconciler = composeReconciler({
     source: repository.source,
     ledger: repository.ledger,
+    ledgerEveryMs: repository.ledgerEveryMs,
     runner,
     emit,
     by,
     mostLive: MOST_LIVE,
+    capacities: () => capacities,
     recordForMs: RECORD_FOR_MS,
     holdPodsForMs: HOLD_PODS_FOR_MS,
     inTurn: (work, turnSignal) => inTurn(join(repository.stateDir, 'lock'), work, emit, turnSignal),
@@ -141,7 +156,6 @@ async function openProcessRunner(
   return createProcessRunner({
     stateDir: repository.stateDir,
     secrets: options.secrets === undefined ? new Map() : await readSecretsFile(options.secrets),
-    concurrency: concurrencyOf(options.concurrency),
     env: io.env,
     hostname: hostname(),
     now: () => new Date(),
@@ -150,8 +164,8 @@ async function openProcessRunner(
   });
 }
 
-function concurrencyOf(text: string | undefined): number {
-  if (text === undefined) return availableParallelism();
+function concurrencyOf(text: string | undefined, kind: RunnerKind): number {
+  if (text === undefined) return kind === 'process' ? availableParallelism() : DEFAULT_CONCURRENCY;
   const value = Number(text);
   if (Number.isInteger(value) && value >= 1 && value <= 1_000) return value;
   throw usageError('ConcurrencyForm', `--concurrency ${text}: write a whole number from 1 to 1000`);

@@ -46,6 +46,12 @@ export function tasksOf(spec: JobSpec): readonly Task[] {
   return combinations.map(({ values }) => matrixTask(values, spec));
 }
 
+/** The tasks that a run executes: all of its fan-out, or of these the ones that were asked for alone. */
+export function tasksOfRun(run: { readonly spec: JobSpec; readonly tasks?: readonly string[] }): readonly Task[] {
+  const all = tasksOf(run.spec);
+  return run.tasks === undefined ? all : all.filter(({ name }) => run.tasks?.includes(name));
+}
+
 function plainTask(name: string, slots: number, env: Env = {}): Task {
   return { name, slots, env, matrix: {}, variables: {}, params: {} };
 }

@@ -5,7 +5,6 @@ import { expressionTrouble, namesOf } from './expressions.ts';
 import { matrixVariable } from './fan-out.ts';
 import { expandMatrix, matrixAxes } from './matrix.ts';
 import type { Rule } from './rule.ts';
-import { NOT_SUPPORTED, TEMPLATES_SUPPORTED } from './support.ts';
 import { holdsTemplate, type TemplatedText, templatesIn } from './template.ts';
 import { shorten } from './words.ts';
 
@@ -24,7 +23,6 @@ export const expressionsRule: Rule = ({ job, text }, report) => {
   for (const template of templatesIn(job)) {
     const trouble = templateTrouble(template, names);
     if (trouble !== undefined) report(template.path, trouble, template.place);
-    else if (!TEMPLATES_SUPPORTED && template.field !== 'condition') report(template.path, `\${{ }} ${NOT_SUPPORTED}`);
   }
 };
 

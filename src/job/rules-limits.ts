@@ -8,10 +8,13 @@ import { quote } from './words.ts';
 const LONGEST_TIMEOUT = { text: '24d', ms: 24 * 86_400_000 } as const;
 
 export const durationsRule: Rule = ({ job: { spec } }, report) => {
-  const { timeouts, keep, retry } = spec;
+  const { timeouts, keep, retry, services = {} } = spec;
   if (timeouts)
     for (const key of TIMEOUTS) checkTimeout(report, timeouts[key], () => ['spec', 'timeouts', key], key === 'grace');
   eachStep(spec, (step, path) => checkTimeout(report, step.timeout, () => [...path(), 'timeout']));
+  for (const [name, { health = {} }] of Object.entries(services))
+    for (const key of ['interval', 'timeout'] as const)
+      checkTimeout(report, health[key], () => ['spec', 'services', name, 'health', key]);
   if (keep) {
     checkPositive(report, keep.for, () => ['spec', 'keep', 'for']);
     checkPositive(report, keep.artifacts, () => ['spec', 'keep', 'artifacts']);

@@ -1,3 +1,5 @@
+import { posix } from 'node:path';
+import { SHORT_STEP } from './defaults.ts';
 import type { Finding } from './explain.ts';
 import { expressionsRule } from './rules-expressions.ts';
 import { contentRule, filesRule } from './rules-files.ts';
@@ -34,10 +36,16 @@ const labelsRule: Rule = ({ job }, report) => {
   }
 };
 
+/** What runledger's own containers are called. */
+const RESERVED_NAME = 'runledger-';
+const reservedName = (name: string): string =>
+  `${quote(name)} is reserved; names that begin with runledger- are not free`;
+
 const stepsRule: Rule = ({ job }, report) => {
   const names = new Set<string>();
   eachStep(job.spec, ({ name, workingDirectory }, path) => {
     if (names.has(name)) report([...path(), 'name'], `${quote(name)} is the name of another step already`);
+    if (name.startsWith(RESERVED_NAME)) report([...path(), 'name'], reservedName(name));
     names.add(name);
     const leaves =
       workingDirectory !== undefined &&
@@ -47,6 +55,26 @@ const stepsRule: Rule = ({ job }, report) => {
   });
 };
 
+/** Services and steps are containers of one pod, and told apart by their names alone. */
+const servicesRule: Rule = ({ job: { spec } }, report) => {
+  const services = Object.entries(spec.services ?? {});
+  if (services.length === 0) return;
+  const steps = new Set(spec.steps ? [] : [SHORT_STEP]);
+  eachStep(spec, ({ name }) => void steps.add(name));
+  for (const [name, { tmpfs = [] }] of services) {
+    const path: FieldPath = ['spec', 'services', name];
+    if (steps.has(name)) report(path, `${quote(name)} is the name of a step already`, 'key');
+    if (name.startsWith(RESERVED_NAME)) report(path, reservedName(name), 'key');
+    const places = tmpfs.map((folder) => posix.normalize(folder));
+    for (const [index, place] of places.entries()) {
+      const at: FieldPath = [...path, 'tmpfs', index];
+      if (places.indexOf(place) < index) report(at, `${quote(place)} is in the list twice`);
+      else if (place.includes(':')) report(at, `${quote(place)} holds a colon, which no mount can have`);
+      else if (/^\/runledger(\/|$)/.test(place)) report(at, `${quote(place)} belongs to runledger; use another folder`);
+    }
+  }
+};
+
 const imagesRule: Rule = ({ job: { spec } }, report) => {
   const check = ({ image }: { readonly image?: string }, path: () => FieldPath): void => {
     if (image !== undefined && /\s/.test(image) && !image.includes('${{'))
@@ -54,11 +82,13 @@ const imagesRule: Rule = ({ job: { spec } }, report) => {
   };
   check(spec, () => ['spec']);
   eachStep(spec, check);
+  for (const [name, service] of Object.entries(spec.services ?? {})) check(service, () => ['spec', 'services', name]);
 };
 
 const RULES: readonly Rule[] = [
   labelsRule,
   stepsRule,
+  servicesRule,
   imagesRule,
   filesRule,
   contentRule,
@@ -75,4 +105,4 @@ const RULES: readonly Rule[] = [
 ];
 
 /** What values that were filled in can break. */
-const RENDERED: readonly Rule[] = [stepsRule, imagesRule, filesRule, contentRule, stringsRule];
+const RENDERED: readonly Rule[] = [stepsRule, servicesRule, imagesRule, filesRule, contentRule, stringsRule];

@@ -9,8 +9,6 @@ interface Unsupported {
 }
 
 const isWritten = (value: unknown): boolean => value !== undefined;
-const holdsAnything = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && Object.keys(value).length > 0;
 const isOn = (value: unknown): boolean => value !== undefined && value !== false;
 const otherThan =
   (...values: readonly unknown[]) =>
@@ -22,25 +20,9 @@ const otherThan =
  * equal to the default is fine. A line goes when its machinery comes.
  */
 const UNSUPPORTED: readonly Unsupported[] = [
-  { path: ['spec', 'on', 'schedule'], refuses: isWritten },
   { path: ['spec', 'on', 'pullRequest'], refuses: isOn },
-  { path: ['spec', 'needs'], refuses: holdsAnything },
-  { path: ['spec', 'if'], refuses: isWritten },
-  { path: ['spec', 'steps', '*', 'if'], refuses: isWritten },
   { path: ['spec', 'checkout'], refuses: isOn },
-  { path: ['spec', 'concurrency', 'group'], refuses: isWritten },
-  { path: ['spec', 'concurrency', 'policy'], refuses: otherThan('queue') },
-  { path: ['spec', 'priority'], refuses: otherThan(0) },
-  { path: ['spec', 'finally'], refuses: holdsAnything },
-  { path: ['spec', 'services'], refuses: holdsAnything },
-  { path: ['spec', 'hooks'], refuses: holdsAnything },
-  { path: ['spec', 'tasks'], refuses: holdsAnything },
-  { path: ['spec', 'matrix'], refuses: isWritten },
-  { path: ['spec', 'slots'], refuses: otherThan(1) },
-  { path: ['spec', 'abort'], refuses: otherThan('never') },
   { path: ['spec', 'runsOn'], refuses: isWritten },
-  { path: ['spec', 'retry', 'limit'], refuses: otherThan(0) },
-  { path: ['spec', 'retry', 'infrastructure'], refuses: otherThan(0) },
   { path: ['spec', 'artifacts'], refuses: isWritten },
   { path: ['spec', 'logs', 'upload'], refuses: otherThan('never') },
   { path: ['spec', 'keep', 'artifacts'], refuses: otherThan('180d') },
@@ -48,9 +30,6 @@ const UNSUPPORTED: readonly Unsupported[] = [
 
 /** Kinds that the format has and this version can't do anything with yet. */
 export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set(['RunnerSet']);
-
-/** Whether `${{ }}` is filled in by this version. */
-export const TEMPLATES_SUPPORTED = false;
 
 export const NOT_SUPPORTED = 'is not supported by this version yet';
 

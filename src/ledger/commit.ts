@@ -56,6 +56,7 @@ export async function buildCommit(
   const { invalid } = stage;
   const invalidChanged = invalid !== undefined && (invalid.blob?.id ?? null) !== state.invalidBlob;
   if (invalidChanged) put(draft, INVALID_PATH, invalid.blob);
+  for (const [path, { blob }] of stage.requests) put(draft, path, blob);
   if (options.readme !== null) {
     const statuses = withChanges(state.view.statuses, changed);
     const stale = new Set([...options.readme, ...buckets]);
@@ -78,6 +79,7 @@ export async function buildCommit(
     outcomes: jobs.flatMap((job) => job.outcomes),
     statuses: jobs.map(({ before, status }) => ({ before, after: status })),
     ...(invalidChanged ? { invalid: invalid.items.length } : {}),
+    requests: [...stage.requests.values()].map(({ note }) => note),
   });
   const { head } = state.view;
   const author = { ...options.author, timestamp: Math.floor(options.now / 1000) };

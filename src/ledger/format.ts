@@ -1,19 +1,32 @@
 import { dump, load } from 'js-yaml';
 import { terminalError, messageOf, type CodedError } from '../errors.ts';
 import { verdictOf } from '../job/verdict.ts';
-import { validators, type InvalidManifests, type JobStatus, type Outcome, type SchemaName } from '../schemas/index.ts';
+import {
+  validators,
+  type InvalidManifests,
+  type JobStatus,
+  type Outcome,
+  type Request,
+  type SchemaName,
+} from '../schemas/index.ts';
 import { FORMAT_PATH } from './layout.ts';
-import { invalidShape, outcomeShape, ordered, statusShape, type Shape } from './order.ts';
+import { invalidShape, outcomeShape, ordered, requestShape, statusShape, type Shape } from './order.ts';
 
 /** The version of a ledger's files and folders that this program reads and writes. */
 export const FORMAT_VERSION = 1;
 
-type Stored = { readonly outcome: Outcome; readonly jobstatus: JobStatus; readonly invalid: InvalidManifests };
+type Stored = {
+  readonly outcome: Outcome;
+  readonly jobstatus: JobStatus;
+  readonly invalid: InvalidManifests;
+  readonly request: Request;
+};
 
 const SHAPES: Readonly<Record<keyof Stored, Shape>> = {
   outcome: outcomeShape,
   jobstatus: statusShape,
   invalid: invalidShape,
+  request: requestShape,
 };
 
 /**

@@ -8,6 +8,8 @@ export const README_PATH = 'README.md';
 export const INVALID_PATH = 'invalid.yaml';
 /** The folder that holds the buckets. */
 export const JOBS_FOLDER = 'jobs';
+/** The folder that holds what is asked for and not answered yet. */
+export const REQUESTS_FOLDER = 'requests';
 /** Names within a job's folder and within a bucket. */
 export const STATUS_NAME = 'status.yaml';
 export const SPEC_NAME = 'spec.yaml';
@@ -15,6 +17,7 @@ export const INDEX_NAME = 'index.json';
 export const README_NAME = 'README.md';
 
 const JOB_NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
+const REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 const TASK_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
 /** The bucket of a job: the first two hex digits of SHA-256 of its name. */
@@ -60,6 +63,22 @@ export function logPath(job: string, run: number, attempt: number, task?: string
   }
   const middle = task === undefined ? '' : `.${task}`;
   return `${jobFolder(job)}/${checkedNumber(run)}${middle}.${checkedNumber(attempt)}.log`;
+}
+
+/** The file of a request. Throws `BadRequestId` (terminal) for an id that can't be a file's name. */
+export function requestPath(id: string): string {
+  if (!REQUEST_ID.test(id)) {
+    throw terminalError('BadRequestId', `ledger: ${JSON.stringify(id)} is not the id of a request`, {
+      hint: 'an id has letters, digits, dots, hyphens and underscores, at most 100 of them',
+    });
+  }
+  return `${REQUESTS_FOLDER}/${id}.yaml`;
+}
+
+/** The id of a request by its file's name; null for a name that no request has. */
+export function requestIdOf(name: string): string | null {
+  const id = name.endsWith('.yaml') ? name.slice(0, -'.yaml'.length) : '';
+  return REQUEST_ID.test(id) ? id : null;
 }
 
 export const bucketReadmePath = (bucket: string): string => `${bucketFolder(bucket)}/${README_NAME}`;

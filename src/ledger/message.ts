@@ -1,10 +1,20 @@
 import type { JobStatus, Outcome } from '../schemas/index.ts';
+import type { GivenAnswer, RequestVerdict } from './port.ts';
 import { conditionOf, isRemoved } from './status.ts';
 import { between, counted, duration, oneLine } from './text.ts';
 
 export interface StatusChange {
   readonly before: JobStatus | undefined;
   readonly after: JobStatus;
+}
+
+/** A request that comes with a commit, or goes with it. */
+export interface RequestNote {
+  readonly id: string;
+  /** Such as `rerun of nightly-report`. */
+  readonly what: string;
+  /** Null: it is newly asked for. */
+  readonly answer: { readonly verdict: RequestVerdict; readonly message: string } | null;
 }
 
 /** What a commit of the ledger does. */
@@ -14,6 +24,7 @@ export interface CommitContent {
   readonly statuses: readonly StatusChange[];
   /** How many problems `invalid.yaml` holds from now on; undefined: unchanged. */
   readonly invalid?: number;
+  readonly requests: readonly RequestNote[];
 }
 
 const SUBJECT_LIMIT = 100;
@@ -38,13 +49,20 @@ const RESULTS: readonly Outcome['result'][] = [
  */
 export function commitMessage(content: CommitContent): string {
   const outcomes = [...content.outcomes].sort(byWorst);
-  const subject = outcomes.length > 0 ? runsSubject(outcomes) : statusSubject(content);
+  // Of a request that was executed, the run's own line tells.
+  const requests = content.requests.filter(({ answer }) => answer?.verdict !== 'executed');
+  const subject =
+    outcomes.length > 0
+      ? runsSubject(outcomes)
+      : requests.length > 0
+        ? requestsSubject(requests)
+        : statusSubject(content);
   const blocks = [subject];
   const ran = new Set(outcomes.map((outcome) => outcome.job));
   const others = content.statuses.filter((change) => !ran.has(change.after.job)).map(statusLine);
-  const lines = [...outcomes.map(runLine), ...others];
+  const lines = [...outcomes.map(runLine), ...requests.map(requestLine), ...others];
   if (lines.length > 1) blocks.push(listed(lines));
-  const trailers = trailersOf(outcomes, content.statuses);
+  const trailers = trailersOf(outcomes, content);
   if (trailers.length > 0) blocks.push(trailers.join('\n'));
   return `${blocks.join('\n\n')}\n`;
 }
@@ -71,6 +89,38 @@ export function runLine(outcome: Outcome): string {
     case 'error':
       return because(`${name} ended in an error`, outcome.message);
   }
+}
+
+/** `rerun of nightly-report requested`, `rerun of nope refused: there is no job "nope"`. */
+const requestLine = ({ what, answer }: RequestNote): string =>
+  answer === null
+    ? oneLine(`${what} requested`, SUBJECT_LIMIT)
+    : because(oneLine(`${what} ${answer.verdict}`, SUBJECT_LIMIT), answer.message);
+
+function requestsSubject(requests: readonly RequestNote[]): string {
+  const [only] = requests;
+  if (only && requests.length === 1) return requestLine(only);
+  const counts = Map.groupBy(requests, ({ answer }) => answer?.verdict ?? 'new');
+  return `${requests.length} requests: ${[...counts].map(([word, each]) => `${each.length} ${word}`).join(', ')}`;
+}
+
+const REQUEST_TRAILER = 'Runledger-Request';
+const ANSWER_TRAILER = 'Runledger-Answer';
+const ANSWER_LIMIT = 500;
+
+function requestTrailers({ id, answer }: RequestNote): readonly string[] {
+  const request = `${REQUEST_TRAILER}: ${oneLine(id, 120)}`;
+  if (answer === null) return [request];
+  return [request, `${ANSWER_TRAILER}: ${oneLine(`${answer.verdict}: ${answer.message}`, ANSWER_LIMIT)}`];
+}
+
+/** How a commit answers a request, by its trailers. */
+export function answerIn(message: string, id: string): Omit<GivenAnswer, 'commit'> | undefined {
+  const lines = message.trimEnd().split('\n');
+  const at = lines.lastIndexOf(`${REQUEST_TRAILER}: ${id}`);
+  const [, verdict, text] =
+    /^Runledger-Answer: (executed|accepted|refused): (.*)$/.exec(at < 0 ? '' : (lines[at + 1] ?? '')) ?? [];
+  return verdict === undefined ? undefined : { verdict: verdict as RequestVerdict, message: text ?? '' };
 }
 
 function runsSubject(outcomes: readonly Outcome[]): string {
@@ -131,7 +181,7 @@ function listed(lines: readonly string[]): string {
   return [...shown, ...(lines.length > LISTED ? [`- and ${lines.length - LISTED} more`] : [])].join('\n');
 }
 
-function trailersOf(outcomes: readonly Outcome[], statuses: readonly StatusChange[]): readonly string[] {
+function trailersOf(outcomes: readonly Outcome[], { statuses, requests }: CommitContent): readonly string[] {
   const runs = outcomes
     .slice(0, TRAILERS)
     .flatMap(({ job, run, result }) => [`Runledger-Run: ${job}/${run}`, `Runledger-Result: ${result}`]);
@@ -139,7 +189,11 @@ function trailersOf(outcomes: readonly Outcome[], statuses: readonly StatusChang
     ...outcomes.map((outcome) => outcome.source.revision),
     ...(outcomes.length > 0 ? [] : statuses.map((change) => change.after.source.revision)),
   ]);
-  return [...runs, ...[...revisions].slice(0, LISTED).map((revision) => `Source-Revision: ${oneLine(revision, 80)}`)];
+  return [
+    ...runs,
+    ...requests.slice(0, TRAILERS).flatMap(requestTrailers),
+    ...[...revisions].slice(0, LISTED).map((revision) => `Source-Revision: ${oneLine(revision, 80)}`),
+  ];
 }
 
 function byWorst(a: Outcome, b: Outcome): number {

@@ -21,7 +21,7 @@ const attempts = shape(`number ${verdict} pod node log archive times`, { log, ar
 
 export const outcomeShape: Shape = shape(
   `apiVersion kind job run ${verdict} trigger source times vars annotations warnings log artifacts tasks params matrix` +
-    ' chain requestedBy by',
+    ' chain requestedBy rerunOf by',
   {
     trigger,
     source: shape('revision path digest'),
@@ -43,6 +43,8 @@ export const statusShape: Shape = shape(
     problems,
   },
 );
+
+export const requestShape: Shape = shape('apiVersion kind action job run params tasks requestedBy at');
 
 export const invalidShape: Shape = shape('apiVersion kind items', { items: problems });
 

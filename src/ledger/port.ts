@@ -1,4 +1,7 @@
-import type { InvalidManifests, JobStatus, ManifestProblem, Outcome } from '../schemas/index.ts';
+import type { InvalidManifests, JobStatus, ManifestProblem, Outcome, Request } from '../schemas/index.ts';
+
+/** How many runs a status sums up. */
+export const LAST_RUNS = 10;
 
 /** The ledger as one commit of its branch holds it. */
 export interface LedgerView {
@@ -7,6 +10,10 @@ export interface LedgerView {
   /** By job name; also those of removed jobs. */
   readonly statuses: ReadonlyMap<string, JobStatus>;
   readonly invalid: InvalidManifests['items'];
+  /** What is asked for and not answered yet, by the path of its file; the oldest first. */
+  readonly requests: ReadonlyMap<string, FoundRequest>;
+  /** How a request was answered, as far as the newest `limit` commits tell. */
+  answer(id: string, limit: number): Promise<GivenAnswer | undefined>;
   /** What the last commit run of a job executed, as the digest covers it; undefined if there was none. */
   spec(job: string): Promise<Readonly<Record<string, unknown>> | undefined>;
   outcome(job: string, run: number): Promise<Outcome | undefined>;
@@ -14,6 +21,40 @@ export interface LedgerView {
   runs(job: string): Promise<readonly number[]>;
   /** A file by its path on the ledger, such as `jobs/a3/nightly-report/12.log`. */
   read(path: string): Promise<Uint8Array | undefined>;
+}
+
+/** A file below `requests/`. */
+export type FoundRequest = {
+  /** The name of the file without `.yaml`; the whole name of one that can't be a request. */
+  readonly id: string;
+  readonly path: string;
+  /** What the content is known by. */
+  readonly version: string;
+} & (
+  | { readonly request: Request; readonly problem?: never }
+  /** Why it is no request: a sentence, with the place where there is one. */
+  | { readonly request?: never; readonly problem: string }
+);
+
+/** `executed`: a run that ended; `accepted`: it takes effect; `refused`: nothing came of it. */
+export type RequestVerdict = 'executed' | 'accepted' | 'refused';
+
+/** An answer as it stands in the ledger's history. */
+export interface GivenAnswer {
+  readonly verdict: RequestVerdict;
+  readonly message: string;
+  readonly commit: string;
+}
+
+/** What became of a request. Its file goes with the commit that says so. */
+export interface RequestAnswer {
+  readonly id: string;
+  readonly path: string;
+  /** The content that was judged: another one by now stays, to be judged anew. Absent: whatever is there goes. */
+  readonly version?: string;
+  readonly verdict: RequestVerdict;
+  /** A sentence that goes after a colon. */
+  readonly message: string;
 }
 
 /** A finished run on its way into the ledger. */
@@ -44,12 +85,22 @@ export interface JobFacts {
   /** A commit run started with this digest, which covers this spec. */
   readonly commit?: { readonly digest: string; readonly spec: Readonly<Record<string, unknown>> };
   readonly finished?: FinishedRun;
+  /** The digest of a commit run that ended without executing anything. */
+  readonly passedOver?: string;
+  /** Since when the schedules of the job are what they are; null: it has none now. */
+  readonly schedule?: JobStatus['schedule'] | null;
+  /** The coming instants of its schedules. */
+  readonly next?: readonly string[];
 }
 
 export interface LedgerChange {
   readonly facts: readonly JobFacts[];
   /** The whole list as it is now; absent: unchanged. */
   readonly invalid?: readonly ManifestProblem[];
+  /** Requests to put down. */
+  readonly asked?: readonly { readonly id: string; readonly request: Request }[];
+  /** Those for files that are not there (any more) change nothing. */
+  readonly answered?: readonly RequestAnswer[];
 }
 
 export interface Ledger {

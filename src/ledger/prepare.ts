@@ -1,15 +1,24 @@
 import { terminalError } from '../errors.ts';
 import { newBlob } from '../git/objects.ts';
 import type { NewObject } from '../git/port.ts';
-import type { InvalidManifests } from '../schemas/index.ts';
+import type { InvalidManifests, Request } from '../schemas/index.ts';
 import { encode, encodeSpec } from './format.ts';
-import { INVALID_PATH, isLogOf, jobFolder, outcomePath } from './layout.ts';
-import type { FinishedRun, JobFacts, LedgerChange } from './port.ts';
+import { INVALID_PATH, isLogOf, jobFolder, outcomePath, requestPath } from './layout.ts';
+import type { FinishedRun, JobFacts, LedgerChange, RequestAnswer } from './port.ts';
 
 /** A change with everything that stays the same however often it is re-applied: checked, encoded and hashed once. */
 export interface PreparedChange {
   readonly facts: readonly PreparedFacts[];
   readonly invalid?: { readonly items: InvalidManifests['items']; readonly blob: NewObject | null };
+  readonly asked: readonly PreparedRequest[];
+  readonly answered: readonly RequestAnswer[];
+}
+
+export interface PreparedRequest {
+  readonly id: string;
+  readonly path: string;
+  readonly request: Request;
+  readonly blob: NewObject;
 }
 
 export interface PreparedFacts {
@@ -23,16 +32,20 @@ export interface PreparedFacts {
 }
 
 /**
- * Throws `LedgerDocumentInvalid`, `BadJobName`, `LedgerFactsMixed` or `LedgerLogMisplaced` (terminal) for a change that must
- * not get into a ledger.
+ * Throws `LedgerDocumentInvalid`, `BadJobName`, `BadRequestId`, `LedgerFactsMixed` or `LedgerLogMisplaced` (terminal) for a
+ * change that must not get into a ledger.
  */
 export function prepareChange(change: LedgerChange): PreparedChange {
-  const facts = change.facts.map(prepareFacts);
-  if (change.invalid === undefined) return { facts };
+  const asked = (change.asked ?? []).map(({ id, request }): PreparedRequest => {
+    const path = requestPath(id);
+    return { id, path, request, blob: newBlob(encode('request', request, path)) };
+  });
+  const prepared = { facts: change.facts.map(prepareFacts), asked, answered: change.answered ?? [] };
+  if (change.invalid === undefined) return prepared;
   const items = [...change.invalid];
   const document = { apiVersion: 'runledger.dev/v1', kind: 'InvalidManifests', items } as const;
   const blob = items.length === 0 ? null : newBlob(encode('invalid', document, INVALID_PATH));
-  return { facts, invalid: { items, blob } };
+  return { ...prepared, invalid: { items, blob } };
 }
 
 function prepareFacts(facts: JobFacts): PreparedFacts {

@@ -5,6 +5,7 @@ import type { JobStatus, Outcome } from '../schemas/index.ts';
 import { decode } from './format.ts';
 import { outcomeName, outcomePath, SPEC_NAME } from './layout.ts';
 import type { FinishedRun } from './port.ts';
+import { stageRequests, type StagedRequests } from './requests.ts';
 import type { PreparedChange, PreparedFacts } from './prepare.ts';
 import { applyFacts } from './status.ts';
 import type { LedgerFiles, LedgerState } from './view.ts';
@@ -27,9 +28,10 @@ export interface StagedJob {
 export interface Stage {
   readonly jobs: ReadonlyMap<string, StagedJob>;
   readonly invalid: PreparedChange['invalid'];
+  readonly requests: StagedRequests;
 }
 
-export const emptyStage: Stage = { jobs: new Map(), invalid: undefined };
+export const emptyStage: Stage = { jobs: new Map(), invalid: undefined, requests: new Map() };
 
 /**
  * The stage with one more change: all of it or, when it throws, nothing. Throws `RunAlreadyRecorded` (the same run has been
@@ -48,7 +50,8 @@ export async function stageChange(
     const staged = jobs.get(job) ?? (await untouched(files, state, facts));
     jobs.set(job, await stageFacts(files, staged, facts));
   }
-  return { jobs, invalid: change.invalid ?? stage.invalid };
+  const requests = stageRequests(state.view.requests, stage.requests, change);
+  return { jobs, invalid: change.invalid ?? stage.invalid, requests };
 }
 
 /** Whether a staged job differs from the head. */

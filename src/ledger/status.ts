@@ -1,13 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { JobStatus, ManifestProblem, Outcome } from '../schemas/index.ts';
-import type { JobFacts } from './port.ts';
+import { type JobFacts, LAST_RUNS } from './port.ts';
 
 type Condition = JobStatus['conditions'][number];
 type RunSummary = JobStatus['lastRuns'][number];
 type Verdict = Omit<Condition, 'lastTransitionTime' | 'type'>;
-
-/** How many runs a status sums up. */
-export const LAST_RUNS = 10;
 
 /**
  * The status that follows from the one before and what is newly known; pure, so that it can be derived anew on any head.
@@ -32,13 +29,17 @@ export function conditionOf(status: JobStatus, type: Condition['type']): Conditi
 export const isRemoved = (status: JobStatus): boolean => conditionOf(status, 'Ready')?.reason === 'Removed';
 
 function derive(previous: JobStatus | undefined, facts: JobFacts, source: JobStatus['source']): JobStatus {
-  const lastRuns = mergeRuns(previous?.lastRuns ?? [], facts.finished?.outcome);
+  const lastRuns = mergeRuns(previous?.lastRuns ?? [], facts);
   const problems = facts.manifest ? (facts.manifest.problems ?? []) : (previous?.problems ?? []);
   const conditions = deriveConditions(previous, facts, problems, lastRuns[0], facts.finished?.outcome);
   const phase = derivePhase(previous, facts, conditions);
   const waiting = phase !== 'Queued' ? undefined : facts.active ? facts.active.waiting : previous?.waiting;
   const lastCommitDigest = facts.commit?.digest ?? previous?.lastCommitDigest;
   const lastInstant = laterOf(previous?.lastInstant, facts.finished?.outcome.trigger);
+  // What passes while a job is suspended or gone is never made up for: coming back, its schedules begin anew.
+  const isOff = facts.manifest !== undefined && facts.manifest.state !== 'valid';
+  const isStopped = facts.manifest?.state === 'suspended' || facts.manifest?.state === 'removed';
+  const schedule = isStopped ? undefined : facts.schedule === null ? undefined : (facts.schedule ?? previous?.schedule);
   const invalid = conditions.some((condition) => condition.type === 'Valid' && condition.status === 'False');
   return {
     apiVersion: 'runledger.dev/v1',
@@ -48,10 +49,11 @@ function derive(previous: JobStatus | undefined, facts: JobFacts, source: JobSta
     phase,
     conditions,
     lastRuns,
-    next: facts.manifest && facts.manifest.state !== 'valid' ? [] : (previous?.next ?? []),
+    next: isOff ? [] : [...(facts.next ?? previous?.next ?? [])],
     ...(waiting === undefined ? {} : { waiting }),
     nextRun: Math.max(previous?.nextRun ?? 1, (facts.active?.run ?? 0) + 1, (facts.finished?.outcome.run ?? 0) + 1),
     ...(lastCommitDigest === undefined ? {} : { lastCommitDigest }),
+    ...(schedule === undefined ? {} : { schedule }),
     ...(lastInstant === undefined ? {} : { lastInstant }),
     ...(invalid && problems.length > 0 ? { problems: [...problems] } : {}),
   };
@@ -65,9 +67,13 @@ function newestSource(previous: JobStatus | undefined, facts: JobFacts): JobStat
   };
 }
 
-function mergeRuns(known: readonly RunSummary[], outcome: Outcome | undefined): RunSummary[] {
+function mergeRuns(known: readonly RunSummary[], { finished, passedOver }: JobFacts): RunSummary[] {
+  const outcome = finished?.outcome;
   if (!outcome) return [...known];
-  return [summaryOf(outcome), ...known.filter((run) => run.run !== outcome.run)]
+  return [
+    { ...summaryOf(outcome), ...(passedOver === undefined ? {} : { digest: passedOver }) },
+    ...known.filter((run) => run.run !== outcome.run),
+  ]
     .sort((a, b) => b.run - a.run)
     .slice(0, LAST_RUNS);
 }

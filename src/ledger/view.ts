@@ -12,11 +12,14 @@ import {
   outcomePath,
   README_NAME,
   README_PATH,
+  REQUESTS_FOLDER,
   runFileOf,
   specPath,
   STATUS_NAME,
 } from './layout.ts';
+import { answerIn } from './message.ts';
 import type { LedgerView } from './port.ts';
+import { readRequests } from './requests.ts';
 import { entryAt, type ReadTree } from './tree.ts';
 
 export interface JobEntry {
@@ -42,6 +45,8 @@ export interface LedgerState {
   readonly buckets: ReadonlyMap<string, Bucket>;
   readonly readme: string | null;
   readonly invalidBlob: string | null;
+  /** The tree of `requests/`. */
+  readonly requestsTree: string | null;
 }
 
 /** Where a ledger is read from. `readTree` is the branch's own, with a cache. */
@@ -71,6 +76,8 @@ export async function readState(
   const jobs = entries.get(JOBS_FOLDER);
   const jobsTree = jobs?.mode === '040000' ? jobs.id : null;
   const invalidBlob = entries.get(INVALID_PATH)?.id ?? null;
+  const requests = entries.get(REQUESTS_FOLDER);
+  const requestsTree = requests?.mode === '040000' ? requests.id : null;
   const sameInvalid = previous !== undefined && previous.invalidBlob === invalidBlob;
   return stateOf(files, {
     head,
@@ -80,18 +87,24 @@ export async function readState(
     readme: entries.get(README_PATH)?.id ?? null,
     invalidBlob,
     invalid: sameInvalid ? previous.view.invalid : await readInvalid(files, invalidBlob),
+    requestsTree,
+    requests:
+      requestsTree !== null && previous?.requestsTree === requestsTree
+        ? previous.view.requests
+        : await readRequests(files, requestsTree, previous?.view.requests),
   });
 }
 
 interface Parts extends Omit<LedgerState, 'view'> {
   readonly head: string | null;
   readonly invalid: InvalidManifests['items'];
+  readonly requests: LedgerView['requests'];
 }
 
-const emptyRoot = { readme: null, invalidBlob: null, invalid: [] };
+const emptyRoot = { readme: null, invalidBlob: null, invalid: [], requestsTree: null, requests: new Map() };
 
 function stateOf(files: LedgerFiles, parts: Parts): LedgerState {
-  const { head, invalid, ...ids } = parts;
+  const { head, invalid, requests, ...ids } = parts;
   let statuses: ReadonlyMap<string, JobStatus> | undefined;
   const read = async (path: string): Promise<Uint8Array | undefined> => {
     const entry = await entryAt(files.readTree, ids.root, path);
@@ -104,6 +117,14 @@ function stateOf(files: LedgerFiles, parts: Parts): LedgerState {
       return (statuses ??= statusesOf(ids.buckets));
     },
     invalid,
+    requests,
+    async answer(id, limit) {
+      for (const { id: commit, message } of head === null ? [] : await files.branch.log(head, limit)) {
+        const found = answerIn(message, id);
+        if (found) return { ...found, commit };
+      }
+      return undefined;
+    },
     read,
     async spec(job) {
       const path = specPath(job);

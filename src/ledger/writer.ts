@@ -155,8 +155,9 @@ async function stageBatch(files: LedgerFiles, base: LedgerState, batch: Batch): 
 /** Whether the commit of this stage holds the item, be it by another call that said the same. */
 function isIn(base: LedgerState, stage: Stage, item: Item): boolean {
   if (item.kind === 'readme') return true;
-  const { invalid } = item.change;
+  const { invalid, asked, answered } = item.change;
   if (invalid !== undefined && (invalid.blob?.id ?? null) !== base.invalidBlob) return true;
+  if ([...asked, ...answered].some(({ path }) => stage.requests.has(path))) return true;
   return item.change.facts.some(({ facts }) => {
     const job = stage.jobs.get(facts.job);
     return job !== undefined && isChanged(job);

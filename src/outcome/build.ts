@@ -1,15 +1,13 @@
 import { createHash } from 'node:crypto';
 import { normalizeSpec } from '../job/defaults.ts';
-import type { AttemptState, RunRecord } from '../runner/port.ts';
+import { DEFAULT_TASK, tasksOfRun } from '../job/fan-out.ts';
+import type { AttemptState, RunRecord, RunTask } from '../runner/port.ts';
 import type { AttemptOutcome, LogReference, Outcome, TaskOutcome, Times } from '../schemas/index.ts';
-import { judgeAttempt, type Judgement } from './judge.ts';
+import { askedBy, judgeAttempt, type Judgement } from './judge.ts';
 import { decidingTask, judgeRun, judgeTask } from './run.ts';
 
 /** Where the log of an attempt lies on the ledger. The task is undefined for a run without fan-out. */
 export type LogPath = (job: string, run: number, attempt: number, task: string | undefined) => string;
-
-/** The name of the one task of a run without fan-out. */
-export const DEFAULT_TASK = 'default';
 
 const STILL_RUNNING: Judgement = {
   result: 'error',
@@ -58,16 +56,15 @@ interface Task {
   readonly last: AttemptState | undefined;
 }
 
-function buildTask(
-  record: RunRecord,
-  name: string,
-  attempts: readonly AttemptState[],
-  finished: string,
-  logPath: LogPath,
-): Task {
+function buildTask(parts: OutcomeParts, task: RunTask): Task {
+  const { record, attempts: all, unstarted, finished, logPath, cancelledBy } = parts;
+  const { name, matrix } = task;
+  const attempts = all.filter((attempt) => attempt.task === name).sort((a, b) => a.number - b.number);
   const { exitCodes } = normalizeSpec(record.spec);
-  const judgements = attempts.map(({ ending }) => (ending ? judgeAttempt(ending, exitCodes) : STILL_RUNNING));
-  const judgement = judgeTask(judgements);
+  const judgements = attempts.map(({ ending }) =>
+    ending ? askedBy(judgeAttempt(ending, exitCodes), cancelledBy) : STILL_RUNNING,
+  );
+  const judgement = askedBy(unstarted.get(name) ?? judgeTask(judgements), cancelledBy);
   const outcomes = attempts.map((attempt, index): AttemptOutcome => {
     const log = logReference(record, attempt, logPath);
     const queued = attempts[index - 1]?.finished ?? record.queued;
@@ -87,33 +84,31 @@ function buildTask(
     name,
     ...decided(judgement),
     ...(Object.keys(vars).length === 0 ? {} : { vars }),
+    ...(Object.keys(matrix).length === 0 ? {} : { matrix }),
     times: times(record.queued, started, last?.finished ?? finished),
     attempts: outcomes,
   };
   return { judgement, outcome, last };
 }
 
-/**
- * The outcome of a run that has ended, as it goes into the ledger. `attempts` are all of the run in their order;
- * `finished` is RFC 3339, UTC, and counts where an attempt does not know its own end.
- */
-export function buildOutcome(
-  record: RunRecord,
-  attempts: readonly AttemptState[],
-  by: Outcome['by'],
-  finished: string,
-  logPath: LogPath,
-): Outcome {
-  const names = [...new Set(attempts.map(({ task }) => task))];
-  const tasks = (names.length === 0 ? [DEFAULT_TASK] : names).map((name) =>
-    buildTask(
-      record,
-      name,
-      attempts.filter(({ task }) => task === name),
-      finished,
-      logPath,
-    ),
-  );
+export interface OutcomeParts {
+  readonly record: RunRecord;
+  /** All of the run, those of each task in their order. */
+  readonly attempts: readonly AttemptState[];
+  /** How tasks ended that their attempts do not tell, by name. */
+  readonly unstarted: ReadonlyMap<string, Judgement>;
+  readonly by: Outcome['by'];
+  /** Who asked for the end of the run, where a person did. */
+  readonly cancelledBy?: string | undefined;
+  /** RFC 3339, UTC; counts where an attempt does not know its own end. */
+  readonly finished: string;
+  readonly logPath: LogPath;
+}
+
+/** The outcome of a run that has ended, as it goes into the ledger. */
+export function buildOutcome(parts: OutcomeParts): Outcome {
+  const { record, attempts, by, finished } = parts;
+  const tasks = tasksOfRun(record).map((task) => buildTask(parts, task));
   const judgements = tasks.map(({ judgement }) => judgement);
   const deciding = tasks[decidingTask(judgements)];
   const log = deciding?.outcome.attempts.at(-1)?.log;
@@ -146,6 +141,7 @@ export function buildOutcome(
     ...(Object.keys(record.params).length === 0 ? {} : { params: record.params }),
     chain: record.chain,
     ...(record.requestedBy === undefined ? {} : { requestedBy: record.requestedBy }),
+    ...(record.rerunOf === undefined ? {} : { rerunOf: record.rerunOf }),
     by,
   };
 }

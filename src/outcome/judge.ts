@@ -22,10 +22,19 @@ export interface ExitCodeMeanings {
 
 const named = (step: string): string => `step ${JSON.stringify(step)}`;
 
+/** Why a run ends that a person cancels; the outcome adds who it was. */
+const ASKED_FOR = 'it was asked for';
+
+/** The same judgement with whoever asked for the end in its message, where somebody did. */
+export function askedBy(judgement: Judgement, by: string | undefined): Judgement {
+  if (by === undefined || judgement.reason !== 'CancelRequested') return judgement;
+  return { ...judgement, message: judgement.message.replace(ASKED_FOR, () => `${ASKED_FOR} by ${by}`) };
+}
+
 /** Why somebody ended it, for those reasons that a run is cancelled for. */
 const CANCELLED_BECAUSE: Partial<Readonly<Record<Reason, string>>> = {
   Aborted: 'another task of the run had failed',
-  CancelRequested: 'it was asked for',
+  CancelRequested: ASKED_FOR,
   JobRemoved: 'the job is no longer in the source',
   Superseded: 'a newer run takes its place',
 };
@@ -65,6 +74,13 @@ function judgeTimeout({ step, timeout, limit, exitCode }: Extract<AttemptEnding,
       message: `${named(step)} did not end within its time-out of ${limit}`,
       ...seen,
     };
+  if (timeout === 'finally')
+    return {
+      result: 'timed-out',
+      reason: 'DeadlineExceeded',
+      message: `${named(step)} did not end within timeouts.finally, ${limit}`,
+      ...seen,
+    };
   return {
     result: 'timed-out',
     reason: 'DeadlineExceeded',
@@ -93,6 +109,11 @@ export function judgeAttempt(ending: AttemptEnding, exitCodes: ExitCodeMeanings)
       };
     case 'secretMissing':
       return { result: 'error', reason: 'SecretMissing', message: ending.message, ...unseen };
+    case 'nothingToDo': {
+      const steps = ending.skipped.map((step) => JSON.stringify(step)).join(', ');
+      const message = `nothing to do: the conditions of all steps say no (${steps})`;
+      return { result: 'skipped', reason: 'ConditionFalse', message, ...unseen };
+    }
     case 'cancelled': {
       const when = ending.step === null ? 'before it started' : `while ${named(ending.step)} was running`;
       const because = CANCELLED_BECAUSE[ending.reason];

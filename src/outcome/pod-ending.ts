@@ -1,6 +1,7 @@
 import type { AttemptEnding } from '../runner/port.ts';
 import type { Reason } from '../schemas/index.ts';
 import type { AskedEnd, PodContext, PodObject } from './pod.ts';
+import { serviceEnding, unhealthyService } from './pod-services.ts';
 import { seconds } from './pod-start.ts';
 import { START_ERRORS, type StepReading, type StepsReading, timeOf, UNKNOWN_STATES } from './pod-steps.ts';
 
@@ -22,12 +23,13 @@ export function endingOf(pod: PodObject, steps: StepsReading, context: PodContex
   const it: Case = { pod, steps, context, step: steps.started === null ? null : (current?.name ?? null) };
   return (
     askedEnding(it) ??
+    serviceFault(it) ??
     timeoutEnding(it) ??
     podReasonEnding(it) ??
     disruptionEnding(it) ??
     deletionEnding(it) ??
     failedEnding(it) ??
-    unseenEnding(it) ?? { kind: 'exited', step: steps.all.at(-1)?.name ?? '', exitCode: 0 }
+    unseenEnding(it) ?? { kind: 'exited', step: steps.all.findLast(({ atEnd }) => !atEnd)?.name ?? '', exitCode: 0 }
   );
 }
 
@@ -85,6 +87,12 @@ function stepTimeout(step: StepReading | undefined, { context }: Case): AttemptE
   return { kind: 'timeout', timeout: 'step', step: step?.name ?? '', exitCode: step?.end?.exitCode ?? null, limit };
 }
 
+/** A service that died under the steps, whatever they made of it, and whether or not a controller was there to end them. */
+function serviceFault({ pod, steps, context }: Case): AttemptEnding | null {
+  const service = unhealthyService(pod, steps, context, null);
+  return service && serviceEnding(service, steps);
+}
+
 /** Exit codes of commands that were told to end: TERM, KILL, and the gate's own word for one that ended with 0. */
 const STOPPED_CODES: ReadonlySet<number> = new Set([124, 137, 143]);
 
@@ -97,7 +105,7 @@ function timeoutEnding(it: Case): AttemptEnding | null {
   const { decidedMs, failed, gated } = steps;
   const startedMs = timeOf(steps.started);
   if (startedMs === null || decidedMs === null) return null;
-  const step = failed ?? steps.all.at(-1);
+  const step = failed ?? steps.all.findLast(({ atEnd }) => !atEnd);
   const isOver = (sinceMs: number, limitMs: number): boolean => {
     // Of a start and an end in whole seconds, the difference may be a second too long, and one too short.
     if (!gated) return decidedMs - sinceMs >= limitMs + CLOCK_GRAIN_MS;
@@ -106,9 +114,19 @@ function timeoutEnding(it: Case): AttemptEnding | null {
     return failed !== undefined && decidedMs - sinceMs >= limitMs - slack;
   };
   const stepMs = step?.timeoutMs ?? Number.POSITIVE_INFINITY;
-  if (step && stepMs < context.runMs && isOver(beginOf(step, it), stepMs)) return stepTimeout(step, it);
-  return isOver(startedMs, context.runMs) ? runTimeout(it) : null;
+  const wholeMs = step?.atEnd ? context.finallyMs : context.runMs;
+  if (step && stepMs < wholeMs && isOver(beginOf(step, it), stepMs)) return stepTimeout(step, it);
+  if (step?.atEnd) return isOver(steps.properMs ?? Number.NaN, wholeMs) ? finallyTimeout(step, it) : null;
+  return isOver(startedMs, wholeMs) ? runTimeout(it) : null;
 }
+
+const finallyTimeout = ({ name, end }: StepReading, { context }: Case): AttemptEnding => ({
+  kind: 'timeout',
+  timeout: 'finally',
+  step: name,
+  exitCode: end?.exitCode ?? null,
+  limit: seconds(context.finallyMs),
+});
 
 /** A step begins when the one before it has ended. */
 function beginOf(step: StepReading, { steps }: Case): number {

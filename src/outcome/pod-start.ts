@@ -60,7 +60,7 @@ function startTrouble(pod: PodObject): Trouble | null {
   const containers = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
   // What is final is told, whatever else is slow.
   const troubles = containers.flatMap((container) => containerTrouble(container) ?? []);
-  return troubles.find(({ isFinal }) => isFinal) ?? troubles[0] ?? schedulingTrouble(pod);
+  return troubles.find(({ isFinal }) => isFinal) ?? troubles[0] ?? serviceTrouble(containers) ?? schedulingTrouble(pod);
 }
 
 function containerTrouble({ name, state, image }: ContainerStatus): Trouble | null {
@@ -74,6 +74,14 @@ function containerTrouble({ name, state, image }: ContainerStatus): Trouble | nu
   if (reason === 'CreateContainerError' || reason === 'RunContainerError')
     return { reason: 'StartError', message: told, isFinal: !BUSY.test(message) };
   return null;
+}
+
+/** A service that runs, and for whose health the steps wait. */
+function serviceTrouble(containers: readonly ContainerStatus[]): Trouble | null {
+  const waits = containers.find(({ state, started }) => state?.running !== undefined && started === false);
+  if (!waits) return null;
+  const message = `service ${JSON.stringify(waits.name)} is not healthy yet`;
+  return { reason: 'ServiceUnhealthy', message, isFinal: false };
 }
 
 function configTrouble(told: string): Trouble {

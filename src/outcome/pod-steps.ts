@@ -4,9 +4,8 @@ import type { ContainerStatus, PodContext, PodObject, Terminated } from './pod.t
 export interface StepReading {
   readonly name: string;
   readonly timeoutMs: number | null;
+  readonly atEnd: boolean;
   readonly end: Terminated | undefined;
-  /** Whether its container ever ran. */
-  readonly ran: boolean;
 }
 
 /** The steps of a pod, as far as its object tells. Times are milliseconds since 1970. */
@@ -15,13 +14,15 @@ export interface StepsReading {
   readonly gated: boolean;
   /** When the first step began: RFC 3339, UTC; null while none has. */
   readonly started: string | null;
-  /** Whether all steps have ended, and with them the other containers behind gates. */
+  /** Whether all steps have ended, those at the end included. */
   readonly allEnded: boolean;
-  /** The first step that ended badly, after others that ended well. */
+  /** The first step that ended badly, after others that ended well; one at the end where the steps proper went well. */
   readonly failed: StepReading | undefined;
-  /** When it was decided how the steps end: with the first that failed, or the last. Null: not, or not that anybody saw. */
+  /** When it was decided how the steps proper end: with the first that failed, or the last. Null: not, or not that anybody saw. */
+  readonly properMs: number | null;
+  /** When it was decided how the pod ends: that time, or when the step at the end ended that failed. */
   readonly decidedMs: number | null;
-  /** The last end of a step that was seen. */
+  /** The last end of any step that was seen. */
   readonly lastMs: number | null;
 }
 
@@ -36,34 +37,44 @@ export const UNKNOWN_STATES: ReadonlySet<string> = new Set(['ContainerStatusUnkn
 /** Container reasons of commands that could not be started. */
 export const START_ERRORS: ReadonlySet<string> = new Set(['StartError', 'ContainerCannotRun']);
 
-const endedBadly = ({ exitCode, reason = '' }: Terminated): boolean =>
-  exitCode !== 0 || reason === 'OOMKilled' || UNKNOWN_STATES.has(reason) || START_ERRORS.has(reason);
+const NEVER_FINE: ReadonlySet<string> = new Set(['OOMKilled', ...UNKNOWN_STATES, ...START_ERRORS]);
+
+const endedBadly = ({ exitCode, reason = '' }: Terminated): boolean => exitCode !== 0 || NEVER_FINE.has(reason);
 
 export function readSteps(pod: PodObject, context: PodContext): StepsReading {
   const byName = new Map((pod.status?.containerStatuses ?? []).map((status) => [status.name, status]));
-  const names = context.steps.map(({ name }) => name);
-  const gates = context.gates ?? (names.length > 1 ? names : []);
-  const all = context.steps.map(({ name, timeoutMs }): StepReading => {
-    const status = byName.get(name);
-    return { name, timeoutMs, end: endOf(status), ran: startOf(pod, status) !== null };
+  const all = context.steps.map(({ name, container, timeoutMs, atEnd }): StepReading => {
+    return { name, timeoutMs, atEnd, end: endOf(byName.get(container)) };
   });
-  const gated = gates.length > 0;
-  const counting = new Set([...names, ...gates]);
-  const ends = all.flatMap(({ end }) => timeOf(end?.finishedAt) ?? []);
-  const undecided = all.find(({ end }) => end === undefined || endedBadly(end));
+  const isFine = ({ exitCode, reason = '' }: Terminated): boolean =>
+    context.notFailures.includes(exitCode) && !NEVER_FINE.has(reason);
+  const proper = all.filter(({ atEnd }) => !atEnd);
+  const stop = proper.find(({ end }) => end === undefined || endedBadly(end));
+  const wentWell = stop === undefined || (stop.end !== undefined && isFine(stop.end));
+  const atEnd = all.find(
+    (step) => step.atEnd && (step.end === undefined || (endedBadly(step.end) && !isFine(step.end))),
+  );
+  const undecided = wentWell ? (atEnd ?? stop) : stop;
   const failed = undecided?.end && undecided;
-  const lastMs = ends.length === 0 ? null : Math.max(...ends);
-  const startedMs = startedOf([...(gated ? counting : names)].map((name) => startOf(pod, byName.get(name))));
+  const properMs = stop ? timeOf(stop.end?.finishedAt) : lastOf(proper);
+  const startedMs = startedOf(context.steps.map(({ container }) => startOf(pod, byName.get(container))));
   return {
     all,
-    gated,
+    gated: context.gated,
     started: startedMs === null ? null : new Date(startedMs).toISOString(),
-    allEnded: all.length > 0 && [...counting].every((name) => endOf(byName.get(name)) !== undefined),
+    allEnded: all.length > 0 && all.every(({ end }) => end !== undefined),
     failed,
-    decidedMs: failed ? timeOf(failed.end?.finishedAt) : undecided ? null : lastMs,
-    lastMs,
+    properMs,
+    decidedMs: failed ? timeOf(failed.end?.finishedAt) : undecided ? null : properMs,
+    lastMs: lastOf(all),
   };
 }
+
+/** The last end of these that was seen. */
+const lastOf = (steps: readonly StepReading[]): number | null => {
+  const ends = steps.flatMap(({ end }) => timeOf(end?.finishedAt) ?? []);
+  return ends.length === 0 ? null : Math.max(...ends);
+};
 
 const endOf = (status: ContainerStatus | undefined): Terminated | undefined => status?.state?.terminated ?? undefined;
 

@@ -2,6 +2,7 @@ import type { AttemptEnding } from '../runner/port.ts';
 import type { Reason } from '../schemas/index.ts';
 import { endingOf } from './pod-ending.ts';
 import { lostNode, startingVerdict } from './pod-start.ts';
+import { blamedService, serviceEnding, type UnhealthyService, unhealthyService } from './pod-services.ts';
 import { readSteps, type StepsReading } from './pod-steps.ts';
 
 export interface Terminated {
@@ -17,11 +18,18 @@ export interface ContainerStatus {
   readonly image?: string;
   /** Empty until the container exists. */
   readonly containerID?: string;
-  readonly state?: {
-    readonly waiting?: { readonly reason?: string; readonly message?: string };
-    readonly running?: { readonly startedAt?: string };
-    readonly terminated?: Terminated;
-  };
+  readonly restartCount?: number;
+  /** Whether it has passed its startup probe. */
+  readonly started?: boolean;
+  readonly state?: ContainerState;
+  /** How it was before it was restarted. */
+  readonly lastState?: ContainerState;
+}
+
+export interface ContainerState {
+  readonly waiting?: { readonly reason?: string; readonly message?: string };
+  readonly running?: { readonly startedAt?: string };
+  readonly terminated?: Terminated;
 }
 
 /** The fields of a Pod that are evidence, as the API server sends them: times are RFC 3339. */
@@ -61,19 +69,41 @@ export interface AskedEnd {
   readonly message?: string;
 }
 
-/** What has to be known beside the pod itself. Times are milliseconds. */
-export interface PodContext {
-  /** The steps, in order: the pod's containers of these names. */
-  readonly steps: readonly { readonly name: string; readonly timeoutMs: number | null }[];
-  /**
-   * The containers that wait for each other behind gates: the steps and those of `finally`. Empty: none does. Absent: the
-   * steps, where there are several.
-   */
-  readonly gates?: readonly string[];
+/** A step or a hook, and its container. */
+export interface StepContext {
+  readonly name: string;
+  readonly container: string;
+  readonly timeoutMs: number | null;
+  /** Whether it is of `finally` or a hook after it: it runs whatever became of the steps. */
+  readonly atEnd: boolean;
+}
+
+/** A service, whose container has its name. Times are milliseconds. */
+export interface ServiceContext {
+  readonly name: string;
+  /** Null: it is ready once it runs. */
+  readonly health: { readonly intervalMs: number; readonly timeoutMs: number; readonly retries: number } | null;
+}
+
+/** What the spec of a task says of its pods. Times are milliseconds. */
+export interface PodExpectation {
+  /** In the order in which they run. */
+  readonly steps: readonly StepContext[];
+  /** Whether they wait for each other behind gates. */
+  readonly gated: boolean;
+  readonly services: readonly ServiceContext[];
   readonly runMs: number;
   readonly startMs: number;
   /** What a step has left after TERM. */
-  readonly graceMs?: number;
+  readonly graceMs: number;
+  /** All steps at the end together. */
+  readonly finallyMs: number;
+  /** Exit codes besides 0 that are no failure. */
+  readonly notFailures: readonly number[];
+}
+
+/** What has to be known beside the pod itself. */
+export interface PodContext extends PodExpectation {
   readonly asked: AskedEnd | null;
   /** Since when the node has not been heard of; null: it is well, or nobody may look. */
   readonly nodeLostSince: string | null;
@@ -95,6 +125,8 @@ export type PodReading =
 export type PodVerdict = PodReading & {
   /** Why the controller should delete it now. */
   readonly end?: { readonly reason: Reason; readonly ending: AttemptEnding };
+  /** The service whose fault that, or the ending, is; its last lines belong into the message (withLastLines). */
+  readonly service?: UnhealthyService;
 };
 
 /** How much later than a gate, which counts the same time, we end a run: the steps of `finally` are to run after it. */
@@ -102,10 +134,10 @@ const GATE_MARGIN_MS = 10_000;
 
 /**
  * What ended a pod, from its object alone, in this order of evidence: an end that we asked for; the pod's own reason,
- * a disruption or a deletion before the steps had ended; the kernel's OOM kill; states that the kubelet made up; the exit
- * code. Exit code 0 alone is no success, and neither the phase nor anything that the program could write counts
- * (termination messages). Of several steps the first one that failed decides, and its end is what the others' times are
- * compared with.
+ * a disruption or a deletion before the steps had ended; a service that died under them; the kernel's OOM kill; states that
+ * the kubelet made up; the exit code. Exit code 0 alone is no success, and neither the phase nor anything that the program
+ * could write counts (termination messages). Of several steps the first one that failed decides, and its end is what the
+ * others' times are compared with; one at the end decides only where the steps went well.
  *
  * `now` is RFC 3339, UTC; it decides on start time-outs, lost nodes and run time-outs of pods that go on.
  */
@@ -114,8 +146,7 @@ export function readPod(pod: PodObject, context: PodContext, now: string): PodVe
   if (hasEnded(pod, steps)) return endedReading(pod, steps, context, now);
   const reading: PodReading =
     steps.started === null ? { phase: 'starting' } : { phase: 'running', started: steps.started };
-  const end = endNow(pod, steps, context, now);
-  return end ? { ...reading, end } : reading;
+  return { ...reading, ...endNow(pod, steps, context, now) };
 }
 
 /** Whether nothing more will come: all containers that count have ended, or the phase is final. */
@@ -126,34 +157,44 @@ function hasEnded({ metadata, spec, status }: PodObject, { allEnded }: StepsRead
   return allEnded || isFinal || neverPlaced;
 }
 
-function endedReading(pod: PodObject, steps: StepsReading, context: PodContext, now: string): PodReading {
+function endedReading(pod: PodObject, steps: StepsReading, context: PodContext, now: string): PodVerdict {
   const { started, lastMs } = steps;
   const finished = lastMs === null ? now : new Date(lastMs).toISOString();
-  return { phase: 'ended', started, finished, ending: endingOf(pod, steps, context) };
+  const ending = endingOf(pod, steps, context);
+  const service = context.asked ? null : blamedService(ending, pod, steps, context);
+  return { phase: 'ended', started, finished, ending, ...(service ? { service } : {}) };
 }
 
 /** Why a pod that goes on should not. */
-function endNow(pod: PodObject, steps: StepsReading, context: PodContext, now: string): PodVerdict['end'] {
+function endNow(
+  pod: PodObject,
+  steps: StepsReading,
+  context: PodContext,
+  now: string,
+): Pick<PodVerdict, 'end' | 'service'> {
+  const because = (end: PodVerdict['end']): Pick<PodVerdict, 'end'> => (end ? { end } : {});
   const lost = lostNode(pod, context, now);
-  if (lost) return { reason: 'NodeLost', ending: lost };
+  if (lost) return { end: { reason: 'NodeLost', ending: lost } };
   if (context.asked) {
     // Whoever noted it was cut off before asking.
     const isAsked = pod.metadata?.deletionTimestamp !== undefined;
-    return isAsked ? undefined : { reason: context.asked.reason, ending: endingOf(pod, steps, context) };
+    return isAsked ? {} : { end: { reason: context.asked.reason, ending: endingOf(pod, steps, context) } };
   }
-  return steps.started === null ? startingVerdict(pod, context, now) : overTime(pod, steps, context, now);
+  const service = unhealthyService(pod, steps, context, now);
+  if (service) return { end: { reason: 'ServiceUnhealthy', ending: serviceEnding(service, steps) }, service };
+  return because(steps.started === null ? startingVerdict(pod, context, now) : overTime(pod, steps, context, now));
 }
 
 /** Time-outs that no gate keeps; of those that one keeps, a backstop. */
 function overTime(pod: PodObject, steps: StepsReading, context: PodContext, now: string): PodVerdict['end'] {
   const ranMs = Date.parse(now) - Date.parse(steps.started ?? now);
-  const { runMs, graceMs = 0 } = context;
+  const { runMs, graceMs } = context;
   const end = (reason: Reason): PodVerdict['end'] => {
     const asked: AskedEnd = { reason, at: now };
     return { reason, ending: endingOf(pod, steps, { ...context, asked }) };
   };
   if (steps.gated) {
-    const stepsGoOn = steps.all.some((step) => step.end === undefined);
+    const stepsGoOn = steps.all.some(({ atEnd, end: ended }) => !atEnd && ended === undefined);
     return stepsGoOn && ranMs >= runMs + graceMs + GATE_MARGIN_MS ? end('DeadlineExceeded') : undefined;
   }
   const stepMs = context.steps[0]?.timeoutMs ?? Number.POSITIVE_INFINITY;

@@ -1,50 +1,62 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { eachOf } from '../each-of.ts';
 import { asCoded, type CodedError, isCoded, terminalError, transientError } from '../errors.ts';
-import type { JobFacts, LedgerChange } from '../ledger/port.ts';
-import type { LiveRun, RunKey } from '../runner/port.ts';
+import type { LedgerChange, RequestAnswer } from '../ledger/port.ts';
+import type { LiveRun, RunKey, RunRecord } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import { createBatch } from './batch.ts';
+import { conditionEnd, withGroup } from './condition.ts';
+import { needsOf, upstreamFirst } from './chain.ts';
+import { type Dispatch, dispatch, endUnbegun, type RunEnd, runId, type RunStart, supersededBy } from './dispatch.ts';
+import { withDefaults } from './defaults.ts';
+import { finishedFacts } from './facts.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
-import { runRecord } from './record.ts';
+import type { RunRequest } from './plan.ts';
+import { chainOf, runRecord, upstreamOf } from './record.ts';
+import { answerOf, type Requested } from './requests.ts';
 import { createRests } from './rests.ts';
 import type { Wake } from './wake.ts';
+import { writeWithin } from './write.ts';
 
 export interface Executor {
-  /**
-   * Does what the actions say, without waiting for what takes long. Returns the jobs that have to be planned again although
-   * nothing will ring for them: those beyond the capacity, and those whose number another process has taken.
-   */
-  execute(
-    actions: readonly PlannedAction[],
-    seen: Observation,
-    options: SettleOptions,
-    mostLive: number,
-    signal: AbortSignal,
-  ): Promise<readonly string[]>;
+  /** Claims, starts, cancels and records what the actions and the queue say, without waiting for what takes long. */
+  execute(pass: Pass, stopping: boolean, signal: AbortSignal): Promise<Execution>;
   /** Whether the run's outcome is being recorded here, or was and is about to be let go of. */
   handles(key: RunKey): boolean;
   /** Writes facts that no run brings. */
   note(change: LedgerChange): void;
-  /** Whether something that was begun here is still to be recorded; once `stopping`, only what this process has to see through. */
-  busy(stopping: boolean): boolean;
   /** Waits for what `note` began, and lets the ledger write what it writes at the end. */
   flush(signal: AbortSignal): Promise<void>;
   report(): { readonly outcomes: readonly Outcome[]; readonly failures: readonly CodedError[] };
 }
 
-/** The longest pause between two tries to write the ledger. */
-const RETRY_MOST_MS = 15_000;
-const RETRY_STEP_MS = 1_000;
+/** What a pass has found. */
+export interface Pass {
+  readonly actions: readonly PlannedAction[];
+  readonly seen: Observation;
+  readonly options: SettleOptions;
+  readonly asked: Requested;
+  /** What runner and ledger say now; not `fresh` where the ledger can't be read. Nothing starts on anything older. */
+  readonly renew: () => Promise<Observation>;
+}
+
+/** What is left after a pass. */
+export interface Execution {
+  /** Whether something is under way that this process has to see through before it may end. */
+  readonly busy: boolean;
+  /** Jobs that have to be planned again although nothing will ring for them. */
+  readonly again: readonly string[];
+  /** When to look again if nothing rings before: milliseconds since 1970. */
+  readonly wakeAt: number | null;
+  /** What each run that waits waits for, by `job/run`. */
+  readonly waits: ReadonlyMap<string, string>;
+}
+
 /** Runs that are recorded within this time are let go of together. */
 const RELEASE_AFTER_MS = 100;
-/** How many runs are started at the same time. */
+/** How many runs are claimed or started at the same time. */
 const STARTS_AT_ONCE = 16;
 
-const nameOf = ({ job, run }: RunKey): string => `${job}/${run}`;
-
 export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: string) => void): Executor {
-  const open = new Set<string>(); // started or found here, and not recorded yet
   const recording = new Set<string>();
   const unrecorded = new Set<string>(); // could not be recorded: left for a later pass
   // Jobs whose start failed: tried again after a while, as long as this goes on.
@@ -52,6 +64,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     touch(job);
     wake.ring();
   });
+  const answering = new Set<string>(); // answers that are being written
   const outcomes: Outcome[] = [];
   const failures: CodedError[] = [];
   const notStarted = new Map<string, CodedError>(); // by job; what starts later has not failed
@@ -68,116 +81,214 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     say(error);
   };
 
-  const settled = (key: RunKey): void => {
-    open.delete(nameOf(key));
-    recording.delete(nameOf(key));
-    touch(key.job);
-    wake.ring();
-  };
-
-  const record = async (run: LiveRun, seen: Observation, signal: AbortSignal): Promise<void> => {
-    const facts = finishedFacts(parts, run, seen);
+  const record = async (end: RunEnd, seen: Observation, signal: AbortSignal): Promise<void> => {
+    const { record: key } = end.run;
+    const facts = finishedFacts(parts, end, seen);
     const { outcome } = facts.finished;
     outcomes.push(outcome);
     parts.emit({ kind: 'finished', outcome });
     try {
-      const park = async (): Promise<void> => parts.runner.park?.(run.record, facts.finished, signal);
+      const park = async (): Promise<void> => parts.runner.park?.(key, facts.finished, signal);
       await parts.reached?.('beforeRecord');
-      const commit = await writeWithin(parts, { facts: [facts] }, signal, park);
+      const commit = await writeWithin(parts, { facts: [facts], ...answerOf(outcome) }, signal, park);
       await parts.reached?.('afterRecord');
-      await releases.add(run.record);
+      await releases.add(key);
       parts.emit({ kind: 'recorded', key: { job: outcome.job, run: outcome.run }, commit });
     } catch (error) {
-      if (isCoded(error, 'RunAlreadyRecorded')) await releases.add(run.record);
-      else unrecorded.add(nameOf(run.record));
-      fail(
-        asCoded(error, (message) => terminalError('NotRecorded', `${run.record.job} #${run.record.run}: ${message}`)),
-      );
+      if (isCoded(error, 'RunAlreadyRecorded')) await releases.add(key);
+      else unrecorded.add(runId(key));
+      fail(asCoded(error, (message) => terminalError('NotRecorded', `${key.job} #${key.run}: ${message}`)));
     } finally {
-      settled(run.record);
+      recording.delete(runId(key));
+      touch(key.job);
+      wake.ring();
     }
   };
 
-  const start = async (action: PlannedAction, seen: Observation, options: SettleOptions, signal: AbortSignal) => {
-    const job = seen.catalog.jobs.get(action.job);
-    if (!job) return false;
-    const id = action.trigger?.kind === 'request' ? action.trigger.id : undefined;
-    const request = options.requests.find((candidate) => candidate.id === id);
-    const covered = await parts.covered(job, seen.snapshot);
-    const params = parts.params(job, request?.params ?? {});
-    const files = await parts.files(job, seen.snapshot);
-    const now = parts.now().toISOString();
-    const planned = runRecord(action, job, seen.catalog.revision, covered, request, params, now);
-    open.add(nameOf(planned));
-    const isRecorded = async (): Promise<boolean> => {
-      const view = await parts.ledger.read(signal);
-      return (await view.outcome(planned.job, planned.run)) !== undefined;
-    };
-    const result = await parts.runner.start(planned, files, signal, isRecorded);
-    if (result === 'exists') open.delete(nameOf(planned));
-    else parts.emit({ kind: 'started', action });
-    return result === 'started';
+  const startRecording = (end: RunEnd, seen: Observation, signal: AbortSignal): void => {
+    const id = runId(end.run.record);
+    if (recording.has(id) || unrecorded.has(id)) return;
+    recording.add(id);
+    void record(end, seen, signal);
   };
 
-  /** False when the job has to be planned again, since its number was taken. */
-  const tryStart = async (...args: Parameters<typeof start>): Promise<boolean> => {
-    const [{ job, run }, { catalog }] = args;
+  /** False: what keeps it from being done may go away. */
+  const tryIt = async ({ job, run }: RunKey, revision: string, work: () => Promise<void>): Promise<boolean> => {
     try {
-      const isOurs = await start(...args);
+      await work();
       rests.remove(job);
       notStarted.delete(job);
-      return isOurs;
+      return true;
     } catch (error) {
       const { code, message, hint, retryAfterMs } = asCoded(error, (text) => transientError('StartFailed', text));
-      open.delete(nameOf({ job, run: run ?? 0 }));
-      rests.add(job, catalog.revision, retryAfterMs);
+      rests.add(job, revision, retryAfterMs);
       const details = hint === undefined ? {} : { hint };
       const told = terminalError(code, `${job} #${run} was not started: ${message}`, details);
       notStarted.set(job, told);
       say(told);
-      return true;
+      return false;
     }
   };
 
-  const recordAction = (action: PlannedAction, seen: Observation, signal: AbortSignal): void => {
-    const run = seen.live.find(({ record: { job, run: number } }) => job === action.job && number === action.run);
-    const name = run && nameOf(run.record);
-    if (!run || !name || recording.has(name) || unrecorded.has(name)) return;
-    open.add(name);
-    recording.add(name);
-    void record(run, seen, signal);
+  /** The runs of these actions, as far as they could be claimed; `again`: jobs whose number was taken. */
+  const claim = async (
+    actions: readonly PlannedAction[],
+    seen: Observation,
+    { reruns }: Requested,
+    signal: AbortSignal,
+  ): Promise<{ readonly claimed: readonly LiveRun[]; readonly again: readonly string[] }> => {
+    const claimed: LiveRun[] = [];
+    const again: string[] = [];
+    // Runs of one job are claimed in the order of their numbers: who is cut off leaves only later ones.
+    await eachOf([...Map.groupBy(actions, ({ job }) => job).values()], STARTS_AT_ONCE, async (ofJob) => {
+      for (const action of ofJob) {
+        const job = seen.catalog.jobs.get(action.job);
+        if (!job) return;
+        let result: 'claimed' | 'exists' | undefined;
+        const key = { job: job.name, run: action.run ?? 0 };
+        const done = await tryIt(key, seen.catalog.revision, async () => {
+          const planned = await composeRecord(parts, action, seen, reruns);
+          result = await parts.runner.claim(planned, signal);
+          if (result === 'claimed') claimed.push({ record: planned, mine: true, attempts: [], held: false });
+        });
+        if (result === 'exists') again.push(job.name);
+        if (!done || result === 'exists') return;
+        parts.emit({ kind: 'claimed', action });
+      }
+    });
+    return { claimed, again };
   };
 
-  const cancel = async ({ job, run }: PlannedAction): Promise<void> => {
-    if (run === undefined) return;
-    await parts.runner.cancel({ job, run }, 'JobRemoved');
-    open.add(nameOf({ job, run }));
+  const start = async (begin: RunStart, seen: Observation, signal: AbortSignal): Promise<RunEnd | undefined> => {
+    const { run, attempts, upstream } = begin;
+    const record = run.held ? run.record : { ...run.record, ...(await upstreamOf(seen.view, upstream)) };
+    const end = run.held ? null : conditionEnd(record);
+    if (end) return endUnbegun(run, end);
+    const job = seen.catalog.jobs.get(record.job);
+    const files = run.held || !job ? [] : await parts.files(job, seen.snapshot);
+    const isRecorded = async (): Promise<boolean> => {
+      const view = await parts.ledger.read(signal);
+      return (await view.outcome(record.job, record.run)) !== undefined;
+    };
+    await parts.runner.start(record, files, attempts, signal, isRecorded);
+    const first = run.attempts.length === 0;
+    if (attempts.length > 0)
+      parts.emit({
+        kind: 'started',
+        key: { job: record.job, run: record.run },
+        trigger: record.trigger.kind,
+        attempts,
+        first,
+      });
+    return undefined;
+  };
+
+  const superseded = (actions: readonly PlannedAction[], { live }: Observation): readonly RunEnd[] =>
+    actions.flatMap((action) => {
+      if (action.action !== 'record' || action.reason !== 'Superseded') return [];
+      const run = live.find(({ record }) => record.job === action.job && record.run === action.run);
+      return run ? [endUnbegun(run, supersededBy('the job has changed before it was started'))] : [];
+    });
+
+  const cancelRuns = async (actions: readonly PlannedAction[], { cancels }: Requested): Promise<void> => {
+    for (const { action, job, run } of actions) {
+      if (action !== 'cancel' || run === undefined) continue;
+      const by = cancels.find((cancel) => cancel.job === job && cancel.run === run)?.requestedBy;
+      await parts.runner.cancel({ job, run }, by === undefined ? 'JobRemoved' : 'CancelRequested', undefined, by);
+      touch(job);
+      wake.ring();
+    }
+  };
+
+  const write = async (change: LedgerChange): Promise<void> => {
+    try {
+      await writeWithin(parts, change, new AbortController().signal);
+    } catch (error) {
+      fail(asCoded(error, (message) => terminalError('NotRecorded', `statuses: ${message}`)));
+    }
+  };
+
+  /** Answers each request once; where that can't be written, a later pass judges the request again. */
+  const answer = (answers: readonly RequestAnswer[]): void => {
+    const keyOf = ({ path, version }: RequestAnswer): string => `${path} ${version}`;
+    const fresh = answers.filter((one) => !answering.has(keyOf(one)));
+    if (fresh.length === 0) return;
+    for (const one of fresh) {
+      answering.add(keyOf(one));
+      parts.emit({ kind: 'notice', message: `request ${one.id} ${one.verdict}: ${one.message}` });
+    }
+    const done = write({ facts: [], answered: fresh }).finally(() => {
+      for (const one of fresh) answering.delete(keyOf(one));
+    });
+    notes = Promise.all([notes, done]);
   };
 
   return {
-    async execute(actions, seen, options, mostLive, signal) {
-      const left: string[] = [];
-      const starts: PlannedAction[] = [];
-      for (const action of actions) {
-        if (action.action === 'record') recordAction(action, seen, signal);
-        else if (action.action === 'cancel') await cancel(action);
-        else if (action.action === 'run' && !rests.has(action.job, seen.catalog.revision)) starts.push(action);
+    async execute({ actions, seen, options, asked, renew }, stopping, signal) {
+      const { revision } = seen.catalog;
+      await cancelRuns(actions, asked);
+      // What can't be read now may hold what a request is about.
+      if (seen.fresh) answer(asked.answers);
+      const wanted = actions.filter(({ action }) => action === 'run');
+      const due = stopping ? [] : inOrder(wanted, seen).filter(({ job }) => !rests.has(job, revision));
+      const isOurs = ({ record }: LiveRun): boolean => options.jobs?.has(record.job) ?? true;
+      const room = Math.max(0, parts.mostLive - seen.live.filter(isOurs).length);
+      const { claimed, again } = await claim(due.slice(0, room), seen, asked, signal);
+      const decide = (now: Observation): Decision => {
+        const live = decidable(now, claimed, wanted).filter((run) => isOurs(run) || !run.mine);
+        const liveByJob = Map.groupBy([...now.live, ...claimed], ({ record }) => record.job);
+        const { jobs } = now.catalog;
+        const { statuses } = now.view;
+        const capacities = parts.capacities();
+        const undecided = live.filter(({ record }) => !recording.has(runId(record)));
+        return {
+          live: undecided,
+          next: dispatch({ live: undecided, liveByJob, jobs, statuses, capacities, now: parts.now().getTime() }),
+        };
+      };
+      let current = seen;
+      let { live, next } = decide(current);
+      if (!stopping && !current.fresh && next.starts.length > 0) {
+        current = await renew();
+        ({ live, next } = decide(current));
       }
-      const room = Math.max(0, mostLive - open.size);
-      left.push(...starts.slice(room).map(({ job }) => job));
-      await eachOf(starts.slice(0, room), STARTS_AT_ONCE, async (action) => {
-        if (!(await tryStart(action, seen, options, signal))) left.push(action.job);
+      for (const end of [...superseded(actions, current), ...next.ends]) startRecording(end, current, signal);
+      for (const { run, reason, tasks } of next.cancels) await parts.runner.cancel(run.record, reason, tasks);
+      let begun = false;
+      const starts = stopping || !current.fresh ? [] : next.starts;
+      await eachOf(starts, STARTS_AT_ONCE, async (begin) => {
+        if (rests.has(begin.run.record.job, revision)) return;
+        await tryIt(begin.run.record, revision, async () => {
+          const end = await start(begin, current, signal);
+          if (end) startRecording(end, current, signal);
+          begun ||= end === undefined && begin.attempts.length > 0;
+        });
       });
-      return left;
+      const left = live.filter(
+        ({ record, mine }) => mine && !unrecorded.has(runId(record)) && !rests.has(record.job, revision),
+      );
+      const running = left.some(({ attempts }) => attempts.some(({ ending }) => ending === null));
+      const outlived = stopping && parts.runner.outlives;
+      const others = current.live.filter((run) => isOurs(run) && !run.mine);
+      return {
+        busy: recording.size > 0 || (!outlived && (running || begun || (!stopping && left.length > 0))),
+        again: [
+          ...due.slice(room).map(({ job }) => job),
+          ...again,
+          ...others.map(({ record }) => record.job),
+          // What another process executes rings no bell here when it lets go of a group.
+          ...(others.length === 0 ? [] : left.flatMap((run) => (run.attempts.length === 0 ? [run.record.job] : []))),
+          ...(starts.length < next.starts.length ? next.starts.map(({ run }) => run.record.job) : []),
+        ],
+        wakeAt: next.wakeAt,
+        waits: next.waits,
+      };
     },
     note(change) {
       if (change.facts.length === 0 && change.invalid === undefined) return;
-      notes = writeWithin(parts, change, new AbortController().signal).catch((error: unknown) =>
-        fail(asCoded(error, (message) => terminalError('NotRecorded', `statuses: ${message}`))),
-      );
+      notes = Promise.all([notes, write(change)]);
     },
-    handles: (key) => recording.has(nameOf(key)),
-    busy: (stopping) => (stopping && parts.runner.outlives ? recording : open).size > 0,
+    handles: (key) => recording.has(runId(key)),
     async flush(signal) {
       await notes;
       await parts.ledger.flush(signal);
@@ -186,50 +297,66 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
   };
 }
 
-function finishedFacts(
+async function composeRecord(
   parts: ReconcilerParts,
-  run: LiveRun,
-  { catalog }: Observation,
-): JobFacts & Required<Pick<JobFacts, 'finished'>> {
-  const at = parts.now().toISOString();
-  const { job, trigger, digest, covered } = run.record;
-  const desired = catalog.jobs.get(job);
-  const state = desired?.manifest.spec.suspend === true ? 'suspended' : 'valid';
-  return {
-    job,
-    at,
-    finished: run.parked ?? parts.finish(run, at),
-    ...(trigger.kind === 'commit' ? { commit: { digest, spec: covered } } : {}),
-    ...(desired ? { manifest: { state, path: desired.path, revision: catalog.revision } } : {}),
-  };
+  action: PlannedAction,
+  seen: Observation,
+  requests: readonly RunRequest[],
+): Promise<RunRecord> {
+  const job = seen.catalog.jobs.get(action.job);
+  if (!job) throw new TypeError(`a planned run of ${action.job}, which is no job`);
+  const id = action.trigger?.kind === 'request' ? action.trigger.id : undefined;
+  const request = requests.find((candidate) => candidate.id === id);
+  // One that was claimed before goes on as it was: in its chain, and since when it waits.
+  const before = seen.live.find((run) => run.partial === true && runId(run.record) === runId(keyOf(action)))?.record;
+  const record = runRecord({
+    action,
+    desired: job,
+    revision: before?.revision ?? seen.catalog.revision,
+    covered: await parts.covered(job, seen.snapshot),
+    request,
+    params: parts.params(job, request?.params ?? {}),
+    chain: before?.chain ?? chainOf(action, seen),
+    now: before?.queued ?? parts.now().toISOString(),
+  });
+  return withGroup(withDefaults(record, parts.defaults ?? {}));
 }
 
-/**
- * Writes, and tries again what may work later, with a wait that grows by a second each time, for as long as `recordForMs`
- * says. `late` is called once, when it has been tried for `holdPodsForMs`.
- */
-async function writeWithin(
-  parts: ReconcilerParts,
-  change: LedgerChange,
-  signal: AbortSignal,
-  late: () => Promise<void> = async () => undefined,
-): Promise<string | null> {
-  const began = performance.now();
-  let isLate = false;
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await parts.ledger.write(change, signal);
-    } catch (error) {
-      const tried = performance.now() - began;
-      const again = isCoded(error) && error.errorClass === 'transient' && tried < parts.recordForMs;
-      if (!again || signal.aborted) throw error;
-      parts.emit({ kind: 'trouble', message: `the ledger can't be written, trying again: ${error.message}` });
-      if (!isLate && tried >= parts.holdPodsForMs) {
-        isLate = true;
-        await late();
-      }
-      const pause = Math.min(RETRY_MOST_MS, tries * RETRY_STEP_MS, Math.max(RETRY_STEP_MS, parts.holdPodsForMs));
-      await sleep(Math.max(error.retryAfterMs ?? 0, pause), undefined, { signal });
-    }
-  }
+const keyOf = ({ job, run = 0 }: PlannedAction): RunKey => ({ job, run });
+
+/** Runs of jobs that others need are claimed first. */
+function inOrder(actions: readonly PlannedAction[], { catalog }: Observation): readonly PlannedAction[] {
+  const byJob = Map.groupBy(actions, ({ job }) => job);
+  return upstreamFirst(byJob.keys(), catalog.jobs).flatMap((job) => byJob.get(job) ?? []);
 }
+
+interface Decision {
+  readonly live: readonly LiveRun[];
+  readonly next: Dispatch;
+}
+
+/** The runs that can be decided on: of what they execute, and of what they need, enough is known. */
+function decidable(
+  seen: Observation,
+  claimed: readonly LiveRun[],
+  wanted: readonly PlannedAction[],
+): readonly LiveRun[] {
+  const fresh = new Set(claimed.map(({ record }) => runId(record)));
+  const unclaimed = new Set(wanted.flatMap(({ job, run = 0 }) => (fresh.has(runId({ job, run })) ? [] : [job])));
+  const known = seen.live.filter((run) => !run.mine || (!fresh.has(runId(run.record)) && isDecidable(run, seen)));
+  return [...known, ...claimed].filter(
+    ({ record, held, attempts, mine }) =>
+      !mine ||
+      held ||
+      attempts.length > 0 ||
+      // What it needs is about to be claimed: only then it is known whether it has to wait for it.
+      !needsOf(record.spec).some(({ job }) => unclaimed.has(job)),
+  );
+}
+
+/** Whether what a run executes is known: it is put down, or the job still says it; or it is only to be ended. */
+const isDecidable = ({ held, parked, cancelled, partial, record }: LiveRun, { catalog }: Observation): boolean =>
+  held ||
+  parked !== undefined ||
+  cancelled !== undefined ||
+  (partial !== true && catalog.jobs.get(record.job)?.digest === record.digest);

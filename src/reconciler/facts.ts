@@ -1,7 +1,12 @@
-import type { Catalog } from '../job/model.ts';
+import type { Catalog, DesiredJob } from '../job/model.ts';
 import type { JobFacts } from '../ledger/port.ts';
-import type { JobStatus, ManifestProblem, PlannedAction } from '../schemas/index.ts';
+import type { JobStatus, ManifestProblem, PlannedAction, Reason } from '../schemas/index.ts';
+import type { Snapshot } from '../sources/port.ts';
+import { isChained } from './chain.ts';
+import { dueOf } from './instants.ts';
+import type { RunEnd } from './dispatch.ts';
 import { isRemoved } from './plan.ts';
+import type { Observation, ReconcilerParts } from './ports.ts';
 
 type ManifestFacts = NonNullable<JobFacts['manifest']>;
 
@@ -20,6 +25,36 @@ export function manifestFacts(
   const manifest = manifestOf(action, revision);
   if (manifest === undefined || isKnown(manifest, status)) return undefined;
   return { job: action.job, at, manifest };
+}
+
+/**
+ * What has to stand on the ledger before a job can be started by its schedules or by the jobs that it needs: since when it is
+ * there as it is. Undefined when its status says so already, or when it is neither.
+ */
+export function triggerFacts(
+  desired: DesiredJob,
+  { action }: PlannedAction,
+  status: JobStatus | undefined,
+  { revision, committed }: Pick<Snapshot, 'revision' | 'committed'>,
+  now: Date,
+): JobFacts | undefined {
+  const { spec } = desired.manifest;
+  if (spec.suspend === true || action === 'invalid') return undefined;
+  const { of, next } = dueOf(desired, status, [], now);
+  const isNew = status === undefined || isRemoved(status);
+  const hasChanged = status?.schedule?.of !== of;
+  if (of === undefined && !hasChanged && !(isNew && isChained(spec))) return undefined;
+  if (of !== undefined && !hasChanged && !isNew) return undefined;
+  // A schedule that comes back after a suspension counts from now on, and a new one from the commit that brought it.
+  const resumed = status?.phase === 'Suspended' || (status !== undefined && isRemoved(status));
+  const since = !resumed && committed !== undefined && committed < now.toISOString() ? committed : now.toISOString();
+  return {
+    job: desired.name,
+    at: now.toISOString(),
+    manifest: { state: 'valid', path: desired.path, revision },
+    schedule: of === undefined ? null : { of, since },
+    next,
+  };
 }
 
 function manifestOf({ action, reason, path, problems }: PlannedAction, revision: string): ManifestFacts | undefined {
@@ -50,6 +85,42 @@ function isKnown(manifest: ManifestFacts, status: JobStatus | undefined): boolea
   if (state === 'invalid') return status.phase === 'Invalid' && sameProblems(status.problems, manifest.problems);
   if (state === 'suspended') return status.phase === 'Suspended';
   return status.phase !== 'Invalid' && status.phase !== 'Suspended';
+}
+
+/** Endings without a pod, after which the spec still waits to be executed. */
+const PASSED_OVER: ReadonlySet<Reason> = new Set([
+  'Superseded',
+  'UpstreamFailed',
+  'UpstreamSkipped',
+  'QueueTimeout',
+  'ConcurrencySkipped',
+  'JobRemoved',
+  'CancelRequested',
+]);
+
+/** What the end of a run tells the ledger. */
+export function finishedFacts(
+  parts: Pick<ReconcilerParts, 'now' | 'finish'>,
+  { run, unstarted }: RunEnd,
+  { catalog, view, live }: Pick<Observation, 'catalog' | 'view' | 'live'>,
+): JobFacts & Required<Pick<JobFacts, 'finished'>> {
+  const now = parts.now();
+  const at = now.toISOString();
+  const { job, trigger, digest, covered } = run.record;
+  const desired = catalog.jobs.get(job);
+  const state = desired?.manifest.spec.suspend === true ? 'suspended' : 'valid';
+  const finished = run.parked ?? parts.finish(run, unstarted, at);
+  const executed = run.attempts.length > 0 || run.parked !== undefined || !PASSED_OVER.has(finished.outcome.reason);
+  const others = live.filter(({ record }) => record.job === job && record.run !== run.record.run);
+  return {
+    job,
+    at,
+    finished,
+    ...(trigger.kind === 'commit' && executed ? { commit: { digest, spec: covered } } : {}),
+    ...(trigger.kind === 'commit' && !executed ? { passedOver: digest } : {}),
+    ...(desired ? { manifest: { state, path: desired.path, revision: catalog.revision } } : {}),
+    ...(desired ? { next: dueOf(desired, view.statuses.get(job), others, now).next } : {}),
+  };
 }
 
 const sameProblems = (a: readonly ManifestProblem[] = [], b: readonly ManifestProblem[] = []): boolean =>

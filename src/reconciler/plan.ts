@@ -1,8 +1,11 @@
+import { commitTrigger } from '../job/defaults.ts';
 import type { Catalog, DesiredJob, InvalidJob } from '../job/model.ts';
 import { formatProblem } from '../job/problems.ts';
 import type { LedgerView } from '../ledger/port.ts';
 import type { LiveRun } from '../runner/port.ts';
 import type { JobStatus, PlannedAction, Trigger } from '../schemas/index.ts';
+import { dueChains, isChained, type Runs } from './chain.ts';
+import { dueOf } from './instants.ts';
 
 /** A wish to run one job now, whatever its triggers say. */
 export interface RunRequest {
@@ -11,6 +14,17 @@ export interface RunRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly args: readonly string[];
   readonly requestedBy?: string;
+  /** The run whose parameters it takes. */
+  readonly rerunOf?: number;
+  /** The only tasks to execute; absent: all. */
+  readonly tasks?: readonly string[];
+}
+
+/** The end of a run, as a person asked for it. */
+export interface CancelRequest {
+  readonly job: string;
+  readonly run: number;
+  readonly requestedBy: string;
 }
 
 export interface PlanInput {
@@ -18,12 +32,14 @@ export interface PlanInput {
   readonly view: LedgerView;
   readonly live: readonly LiveRun[];
   readonly requests: readonly RunRequest[];
+  readonly cancels?: readonly CancelRequest[];
   /** The fields that differ from what the last commit run executed, for jobs where the digest differs and that is known. */
   readonly changes: ReadonlyMap<string, readonly string[]>;
   /** What the runner says of a job's spec. */
   readonly refuses: (job: DesiredJob) => readonly string[];
   /** False: only requests make runs (a command that runs one job). */
   readonly triggers: boolean;
+  readonly now: Date;
 }
 
 /** Everything that the actual state says of one job. */
@@ -45,9 +61,10 @@ type Action = PlannedAction;
  */
 export function plan(input: PlanInput, keys: Iterable<string> = knownJobs(input)): readonly Action[] {
   const liveByJob = Map.groupBy(input.live, (run) => run.record.job);
+  const runs: Runs = { jobs: input.catalog.jobs, statuses: input.view.statuses, liveByJob };
   return [...new Set(keys)].sort(compare).flatMap((name) => {
     const actual = actualOf(input.view.statuses.get(name), liveByJob.get(name) ?? []);
-    return planJob(name, input, actual);
+    return planJob(name, { ...input, runs }, actual);
   });
 }
 
@@ -74,47 +91,109 @@ function actualOf(status: JobStatus | undefined, live: readonly LiveRun[]): Actu
   };
 }
 
-function planJob(name: string, input: PlanInput, actual: Actual): readonly Action[] {
-  const ended = actual.live.filter((run) => run.phase === 'ended' && run.mine).map(recordAction);
-  const desired = input.catalog.jobs.get(name);
-  const next = desired ? desiredAction(desired, input, actual) : absentAction(name, input, actual);
-  return next ? [...ended, next] : ended;
+type JobInput = PlanInput & { readonly runs: Runs };
+
+function planJob(name: string, input: JobInput, actual: Actual): readonly Action[] {
+  const cancels = (input.cancels ?? []).filter(({ job }) => job === name);
+  const others = plannedActions(name, input, actual);
+  if (cancels.length === 0) return others;
+  const changing = others.filter(({ action }) => action === 'run' || action === 'record');
+  return [...cancels.map((cancel) => cancelAction(cancel, actual)), ...changing];
 }
 
-function recordAction(run: Pick<LiveRun, 'record'>): Action {
-  const { job, run: number, path, trigger } = run.record;
+function cancelAction({ job, run, requestedBy }: CancelRequest, { live }: Actual): Action {
+  const record = live.find((one) => one.record.run === run)?.record;
+  const known = record === undefined ? {} : { trigger: record.trigger, path: record.path };
   return {
     job,
-    action: 'record',
-    run: number,
-    trigger,
-    path,
-    reason: 'Ended',
-    message: `records: run ${number} has ended`,
+    action: 'cancel',
+    run,
+    ...known,
+    reason: 'CancelRequested',
+    message: `cancels: run ${run}, as ${requestedBy} asked`,
   };
 }
 
-/** A job with a valid manifest. */
-function desiredAction(desired: DesiredJob, input: PlanInput, actual: Actual): Action {
-  const { name: job, path } = desired;
-  const refused = input.refuses(desired);
-  const active = actual.live.find((run) => run.phase !== 'ended' || !run.mine);
-  const request = input.requests.find((candidate) => candidate.job === job && !isServed(candidate, actual));
-  if (active?.phase === 'interrupted') return interruptedAction(desired, active);
-  if (active) return activeAction(desired, active, actual);
-  if (refused.length > 0 && (request || isDue(desired, input, actual))) {
-    const message = `refused: this runner can't do ${refused.join(', ')}; use --runner kubernetes`;
-    return { job, action: 'invalid', path, reason: 'Refused', message };
-  }
-  if (request) {
-    const trigger: Trigger = { kind: 'request', id: request.id };
-    return { job, action: 'run', run: actual.nextRun, trigger, path, reason: 'Requested', message: 'runs: requested' };
-  }
-  if (desired.manifest.spec.suspend === true) {
-    return { job, action: 'suspended', path, reason: 'Suspended', message: 'suspended: spec.suspend is true' };
-  }
-  return isDue(desired, input, actual) ? commitAction(desired, input, actual) : unchangedAction(desired, input, actual);
+function plannedActions(name: string, input: JobInput, actual: Actual): readonly Action[] {
+  const desired = input.catalog.jobs.get(name);
+  if (desired) return desiredActions(desired, input, actual);
+  const action = absentAction(name, input, actual);
+  return action ? [action] : [];
 }
+
+/** A job with a valid manifest: what is due, or else the one line that says why nothing is. */
+function desiredActions(desired: DesiredJob, input: JobInput, actual: Actual): readonly Action[] {
+  const { name: job, path } = desired;
+  const outdated = actual.live.filter((run) => isOutdated(run, desired)).map(({ record }) => supersededAction(record));
+  const cutOff = actual.live.filter((run) => isCutOff(run, desired)).map(({ record }) => claimAgain(record));
+  const due = dueRuns(desired, input, actual);
+  const refused = due.length > 0 ? input.refuses(desired) : [];
+  if (refused.length > 0 && due.length > 0) {
+    const message = `refused: this runner can't do ${refused.join(', ')}; use --runner kubernetes`;
+    return [...outdated, ...cutOff, { job, action: 'invalid', path, reason: 'Refused', message }];
+  }
+  const runs = due.map((run, index): Action =>
+    Object.assign({ job, action: 'run' as const, run: actual.nextRun + index, path }, run),
+  );
+  if (outdated.length + cutOff.length + runs.length > 0) return [...outdated, ...cutOff, ...runs];
+  const active = actual.live.find((run) => run.cancelled === undefined) ?? actual.live[0];
+  if (active) return [activeAction(desired, active)];
+  if (desired.manifest.spec.suspend === true)
+    return [{ job, action: 'suspended', path, reason: 'Suspended', message: 'suspended: spec.suspend is true' }];
+  return [unchangedAction(desired, input, actual)];
+}
+
+/** A run whose claim alone is there: who has the same spec takes it up under its own number. */
+const isCutOff = (run: LiveRun, { digest }: DesiredJob): boolean =>
+  run.mine &&
+  run.partial === true &&
+  !run.held &&
+  !run.parked &&
+  run.cancelled === undefined &&
+  run.record.digest === digest;
+
+function claimAgain({ job, run, trigger, path }: LiveRun['record']): Action {
+  return { job, action: 'run', run, trigger, path, reason: 'Interrupted', message: 'runs: its start was cut off' };
+}
+
+type Due = Pick<Action, 'reason' | 'message' | 'changes'> & { readonly trigger: Trigger };
+
+/** The runs that are due and not claimed yet, in the order of their numbers. */
+function dueRuns(desired: DesiredJob, input: JobInput, actual: Actual): readonly Due[] {
+  const requested = input.requests
+    .filter((request) => request.job === desired.name && !isServed(request, actual))
+    .map(({ id, rerunOf }): Due => ({
+      trigger: { kind: 'request', id },
+      reason: 'Requested',
+      message: `runs: requested${rerunOf === undefined ? '' : ` as a rerun of run ${rerunOf}`}`,
+    }));
+  const { spec } = desired.manifest;
+  if (!input.triggers || spec.suspend === true) return requested;
+  const instants = dueOf(desired, actual.status, actual.live, input.now).due.map((at): Due => ({
+    trigger: { kind: 'schedule', at },
+    reason: 'Scheduled',
+    message: `runs: scheduled at ${at}`,
+  }));
+  const since = actual.status && readySince(actual.status);
+  const chains =
+    isChained(spec) && since !== undefined
+      ? dueChains(desired, since, input.runs).map(({ trigger }): Due => ({
+          trigger,
+          reason: 'NeedsMet',
+          message: `runs: run ${trigger.run} of ${trigger.job} has ended`,
+        }))
+      : [];
+  return [
+    ...requested,
+    ...instants,
+    ...chains,
+    ...(isDue(desired, input, actual) ? [commitDue(desired, input, actual)] : []),
+  ];
+}
+
+/** Since when the job can run: RFC 3339. */
+const readySince = ({ conditions }: JobStatus): string | undefined =>
+  conditions.find(({ type, status }) => type === 'Ready' && status === 'True')?.lastTransitionTime;
 
 /** A request makes one run, ever: not again while its run is live, nor once it is in the ledger. */
 function isServed({ id }: RunRequest, { live, status }: Actual): boolean {
@@ -125,45 +204,56 @@ function isServed({ id }: RunRequest, { live, status }: Actual): boolean {
   return triggers.some((trigger) => trigger.kind === 'request' && trigger.id === id);
 }
 
-/** Whether the `commit` trigger wants a run: `on` absent or `commit` not false, and another digest than last time. */
-function isDue(desired: DesiredJob, { triggers }: PlanInput, actual: Actual): boolean {
-  if (!triggers || desired.manifest.spec.suspend === true || !runsOnCommit(desired)) return false;
-  return desired.digest !== actual.commitDigest;
-}
-
-/** What is written under `on` replaces the default `{ commit: true }`. */
-function runsOnCommit({ manifest }: DesiredJob): boolean {
-  const { on } = manifest.spec;
-  return on === undefined || (on.commit !== undefined && on.commit !== false);
+/**
+ * Whether the `commit` trigger wants a run: another digest than that of the newest commit run, and none that was passed over at this
+ * revision.
+ */
+function isDue(desired: DesiredJob, { catalog }: PlanInput, { commitDigest, status }: Actual): boolean {
+  if (commitTrigger(desired.manifest.spec) === false || desired.digest === commitDigest) return false;
+  return !(status?.lastRuns ?? []).some(
+    ({ digest, trigger }) =>
+      digest === desired.digest && trigger.kind === 'commit' && trigger.revision === catalog.revision,
+  );
 }
 
 /**
- * A run that was claimed, and whose start was cut off: it is started under its own number as long as the job still says what
- * it was claimed for, and recorded as what it is otherwise.
+ * Whether a run was claimed for what the job does not say any more, and nothing of it is put down. While the job still says it,
+ * the run goes on under its number, whoever claimed it.
  */
-function interruptedAction(desired: DesiredJob, { record }: LiveRun): Action {
-  const { job, run, trigger, digest, path } = record;
-  if (digest !== desired.digest) return recordAction({ record });
-  return { job, action: 'run', run, trigger, path, reason: 'Interrupted', message: `runs: its start was cut off` };
+const isOutdated = ({ mine, held, parked, cancelled, record }: LiveRun, { digest }: DesiredJob): boolean =>
+  mine && !held && !parked && cancelled === undefined && record.digest !== digest;
+
+function supersededAction({ job, run, trigger, path }: LiveRun['record']): Action {
+  const message = `records: the job has changed before run ${run} was started`;
+  return { job, action: 'record', run, trigger, path, reason: 'Superseded', message };
 }
 
-function activeAction(desired: DesiredJob, active: LiveRun, actual: Actual): Action {
-  const { name: job, path } = desired;
-  const { run, trigger } = active.record;
-  const word = active.phase === 'queued' ? 'is queued' : 'is running';
-  const changed = runsOnCommit(desired) && desired.digest !== actual.commitDigest;
-  const message = changed ? `waits: its spec changed, and run ${run} ${word}` : `nothing: run ${run} ${word}`;
-  return { job, action: 'wait', run, trigger, path, reason: 'AlreadyRunning', message };
+function activeAction({ name: job, path }: DesiredJob, { record, attempts, mine }: LiveRun): Action {
+  const { run, trigger } = record;
+  const isOver = attempts.length > 0 && attempts.every(({ ending }) => ending !== null);
+  const word = attempts.length === 0 ? 'is queued' : isOver && mine ? 'has ended and is recorded' : 'is running';
+  return {
+    job,
+    action: isOver && mine ? 'record' : 'wait',
+    run,
+    trigger,
+    path,
+    reason: isOver && mine ? 'Ended' : 'AlreadyRunning',
+    message: `${isOver && mine ? 'records' : 'nothing'}: run ${run} ${word}`,
+  };
 }
 
-function commitAction(desired: DesiredJob, input: PlanInput, actual: Actual): Action {
-  const { name: job, path } = desired;
+function commitDue(desired: DesiredJob, input: PlanInput, actual: Actual): Due {
   const trigger: Trigger = { kind: 'commit', revision: input.catalog.revision };
-  const common = { job, action: 'run', run: actual.nextRun, trigger, path } as const;
-  if (actual.commitDigest === undefined) return { ...common, reason: 'New', message: 'runs: never ran before' };
-  const changes = input.changes.get(job);
+  if (actual.commitDigest === undefined) return { trigger, reason: 'New', message: 'runs: never ran before' };
+  const changes = input.changes.get(desired.name);
   const message = changes === undefined ? 'runs: spec changed' : `runs: ${changedIn(changes)}`;
-  return { ...common, reason: 'Changed', message, ...(changes && changes.length > 0 ? { changes: [...changes] } : {}) };
+  return {
+    trigger,
+    reason: 'Changed',
+    message,
+    ...(changes && changes.length > 0 ? { changes: [...changes] } : {}),
+  };
 }
 
 const SHOWN_CHANGES = 5;
@@ -175,28 +265,26 @@ function changedIn(changes: readonly string[]): string {
   return `spec changed in ${changes.length} ${changes.length === 1 ? 'field' : 'fields'}: ${shown}${more}`;
 }
 
-function unchangedAction(desired: DesiredJob, { triggers }: PlanInput, actual: Actual): Action {
+function unchangedAction(desired: DesiredJob, { triggers, now }: PlanInput, actual: Actual): Action {
   const { name: job, path } = desired;
+  const { spec } = desired.manifest;
   const last = actual.nextRun - 1;
-  const since = last > 0 ? `unchanged since run ${last}` : 'never ran';
-  const onRequest = !triggers || !runsOnCommit(desired);
-  const message = onRequest ? `nothing: runs on request only` : `nothing: ${since}`;
-  return {
-    job,
-    action: 'none',
-    path,
-    reason: onRequest ? 'NotTriggered' : 'Unchanged',
-    message,
-    ...(last > 0 ? { run: last } : {}),
-  };
+  const common = { job, action: 'none', path, ...(last > 0 ? { run: last } : {}) } as const;
+  if (triggers && commitTrigger(spec) !== false) {
+    const since = last > 0 ? `unchanged since run ${last}` : 'never ran';
+    return { ...common, reason: 'Unchanged', message: `nothing: ${since}` };
+  }
+  if (triggers && isChained(spec))
+    return { ...common, reason: 'NotTriggered', message: 'nothing: what it needs has not run' };
+  const next = triggers ? dueOf(desired, actual.status, actual.live, now).phrase : undefined;
+  return { ...common, reason: 'NotTriggered', message: `nothing: ${next ?? 'runs on request only'}` };
 }
 
 /** A job that no valid manifest holds: invalid, in a file that does not parse now, or removed. */
 function absentAction(job: string, input: PlanInput, actual: Actual): Action | undefined {
-  const invalid = input.catalog.invalidJobs.get(job) ?? brokenFile(job, input.catalog, actual.status);
+  const invalid = input.catalog.invalidJobs.get(job) ?? brokenFile(job, input.catalog, actual);
   if (invalid) return invalidAction(invalid);
-  const running = actual.live.find((run) => run.phase !== 'ended');
-  if (running?.phase === 'interrupted') return recordAction(running);
+  const running = actual.live.find((run) => !run.parked && run.cancelled === undefined);
   if (running && input.triggers) {
     const { run, trigger, path } = running.record;
     const message = `cancels: run ${run}, since the job is no longer in ${path}`;
@@ -209,10 +297,11 @@ function absentAction(job: string, input: PlanInput, actual: Actual): Action | u
 }
 
 /** A file that no longer parses makes its jobs Invalid, never removed. */
-function brokenFile(job: string, catalog: Catalog, status: JobStatus | undefined): InvalidJob | undefined {
-  const path = status?.source?.path;
-  const problems = path === undefined ? undefined : catalog.brokenFiles.get(path);
-  return path !== undefined && problems ? { name: job, path, problems } : undefined;
+function brokenFile(name: string, { brokenFiles }: Catalog, { status, live }: Actual): InvalidJob | undefined {
+  const held = [status?.source?.path, ...live.map(({ record }) => record.path)];
+  const path = held.find((known) => known !== undefined && brokenFiles.has(known));
+  const problems = path === undefined ? undefined : brokenFiles.get(path);
+  return path !== undefined && problems ? { name, path, problems } : undefined;
 }
 
 function invalidAction({ name, path, problems }: InvalidJob): Action {

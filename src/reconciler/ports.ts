@@ -1,9 +1,11 @@
 import type { Catalog, DesiredJob } from '../job/model.ts';
 import type { FinishedRun, Ledger, LedgerView } from '../ledger/port.ts';
-import type { LiveRun, OutputLine, RunFile, RunKey, Runner } from '../runner/port.ts';
-import type { Outcome, PlannedAction } from '../schemas/index.ts';
+import type { AttemptStart, LiveRun, OutputLine, RunFile, RunKey, Runner } from '../runner/port.ts';
+import type { JobDefaults, Outcome, PlannedAction, Trigger } from '../schemas/index.ts';
 import type { Snapshot, Source } from '../sources/port.ts';
+import type { RunEnd } from './dispatch.ts';
 import type { RunRequest } from './plan.ts';
+import type { Capacities } from './queue/index.ts';
 
 export type Covered = Readonly<Record<string, unknown>>;
 
@@ -16,7 +18,15 @@ export interface CatalogBuilder {
 /** What happens, for whoever shows it; nothing depends on it. */
 export type ReconcilerEvent =
   | { readonly kind: 'planned'; readonly revision: string; readonly actions: readonly PlannedAction[] }
-  | { readonly kind: 'started'; readonly action: PlannedAction }
+  | { readonly kind: 'claimed'; readonly action: PlannedAction }
+  | {
+      readonly kind: 'started';
+      readonly key: RunKey;
+      readonly trigger: Trigger['kind'];
+      readonly attempts: readonly AttemptStart[];
+      /** Whether these are the first attempts of the run. */
+      readonly first: boolean;
+    }
   | { readonly kind: 'output'; readonly line: OutputLine }
   | { readonly kind: 'finished'; readonly outcome: Outcome }
   | { readonly kind: 'recorded'; readonly key: RunKey; readonly commit: string | null }
@@ -39,6 +49,8 @@ export interface ReconcilerParts {
   readonly recordForMs: number;
   /** How long what a finished run ran in waits for its outcome to be written. */
   readonly holdPodsForMs: number;
+  /** How often the ledger is asked whether something is requested there. */
+  readonly ledgerEveryMs: number;
   /** How many runs may be claimed and not yet recorded at a time; what is due beyond it stays due. */
   readonly mostLive: number;
   /**
@@ -54,8 +66,12 @@ export interface ReconcilerParts {
   readonly params: (job: DesiredJob, given: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
   /** The files that a run mounts, read from the snapshot. */
   readonly files: (job: DesiredJob, snapshot: Snapshot) => Promise<readonly RunFile[]>;
-  /** The outcome, with its logs, of a run that has ended. */
-  readonly finish: (run: LiveRun, finished: string) => FinishedRun;
+  /** The outcome, with its logs, of a run that has ended; `unstarted`: how tasks ended that no attempt speaks for. */
+  readonly finish: (run: LiveRun, unstarted: RunEnd['unstarted'], finished: string) => FinishedRun;
+  /** The configuration's settings for jobs that have none of their own. */
+  readonly defaults?: JobDefaults | undefined;
+  /** What the queue may give out. */
+  readonly capacities: () => Capacities;
 }
 
 /** Desired and actual, read together. */
@@ -71,7 +87,7 @@ export interface Observation {
 }
 
 export interface SettleOptions {
-  /** False: the requests alone make runs. */
+  /** False: the requests below alone make runs; those on the ledger wait for somebody else. */
   readonly triggers: boolean;
   readonly requests: readonly RunRequest[];
   /** True: go on when nothing is left to do, until stopped. */

@@ -1,16 +1,19 @@
 import { type CodedError, messageOf, transientError } from '../errors.ts';
 import type { Catalog } from '../job/model.ts';
-import type { JobFacts, LedgerView } from '../ledger/port.ts';
+import type { FoundRequest, JobFacts, LedgerView } from '../ledger/port.ts';
 import type { LiveRun, RunKey } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import type { Snapshot } from '../sources/port.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { createExecutor } from './executor.ts';
-import { manifestFacts, unattributed } from './facts.ts';
+import { createAgenda } from './agenda.ts';
+import { manifestFacts, triggerFacts, unattributed } from './facts.ts';
 import { createLedgerReader, type LedgerReading } from './ledger-reader.ts';
+import { watchLedger } from './ledger-watch.ts';
 import { knownJobs, plan, type PlanInput } from './plan.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
+import { judgeRequests, namedRuns, type Requested } from './requests.ts';
 import { createWake } from './wake.ts';
 
 export interface SettleReport {
@@ -52,6 +55,8 @@ const LOOK_MS = 500;
 const REST_MS = 100;
 /** How often to look although nobody rings. */
 const IDLE_MS = 60_000;
+/** The shortest pause before something that is due by the clock. */
+const LEAST_MS = 20;
 const UNREADABLE = 'the ledger can not be read any more, and nothing starts on what was read of it before';
 
 export function createReconciler(parts: ReconcilerParts): Reconciler {
@@ -60,14 +65,17 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   let sourceTouched = false;
 
   let lastGood: Snapshot | undefined;
+  let stale = false; // the source could not be read the last time
   const ledger = createLedgerReader(parts.ledger, (message) => parts.emit({ kind: 'trouble', message }));
 
   /** A source that can't be reached now leaves its last good revision in force. */
   const newest = async (signal: AbortSignal): Promise<Snapshot> => {
     try {
       lastGood = await parts.source.fetch(signal);
+      stale = false;
     } catch (error) {
       if (lastGood === undefined || signal.aborted) throw error;
+      stale = true;
       const message = `the source can't be read, going on with ${lastGood.revision}: ${messageOf(error)}`;
       parts.emit({ kind: 'trouble', message });
     }
@@ -75,20 +83,39 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   };
 
   const observe = async (signal: AbortSignal): Promise<Observation> => {
-    const snapshot = await newest(signal);
     const found = await actual(parts, () => ledger.read(signal), nobody, signal);
-    const catalog = await parts.catalogs.build(snapshot, { knownFiles: knownFiles(found.view) });
+    const snapshot = await newest(signal); // after the claims: a job of theirs that it lacks has been removed
+    const catalog = await parts.catalogs.build(snapshot, { knownFiles: knownFiles(found) });
     return { snapshot, catalog, ...found };
   };
 
-  const planFor = async (seen: Observation, options: SettleOptions, keys?: Iterable<string>) => {
+  /** What is asked for: on the command line, and on the ledger. A command that runs one job hears only of its cancellation. */
+  const askedIn = async (seen: Observation, { triggers, requests: own, jobs }: SettleOptions): Promise<Requested> => {
+    const mine = ({ request }: FoundRequest): boolean =>
+      request?.action === 'cancel' && jobs?.has(request.job) === true;
+    const requests = triggers
+      ? seen.view.requests
+      : new Map([...seen.view.requests].filter(([, found]) => mine(found)));
+    const { reruns, cancels, answers } = judgeRequests({
+      ...seen,
+      requests,
+      named: await namedRuns(requests, seen),
+      refuses: (job) => parts.runner.refuses(job.manifest.spec),
+      params: parts.params,
+    });
+    return { reruns: [...own, ...reruns], cancels, answers };
+  };
+
+  const planFor = async (seen: Observation, options: SettleOptions, asked: Requested, keys?: Iterable<string>) => {
     const wanted = keys ?? options.jobs ?? knownJobs(seen);
     const base: PlanInput = {
       ...seen,
-      requests: options.requests,
+      requests: asked.reruns,
+      cancels: asked.cancels,
       triggers: options.triggers,
       changes: new Map(),
       refuses: (job) => parts.runner.refuses(job.manifest.spec),
+      now: parts.now(),
     };
     const first = plan(base, wanted);
     const changed = first.filter((action) => action.reason === 'Changed').map((action) => action.job);
@@ -98,20 +125,29 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   };
 
   const settle = async (options: SettleOptions, stop: AbortSignal, signal: AbortSignal): Promise<SettleReport> => {
-    const executor = createExecutor(parts, wake, (job) => touched.add(job));
-    const waiting = new Set<string>(); // jobs with something left to do
+    const executor = createExecutor(parts, wake, (job) => touch(job));
+    const agenda = createAgenda();
+    let waiting: ReadonlySet<string> = new Set(); // jobs with something left to do, for which nothing rings
     const handled = (key: RunKey): boolean => executor.handles(key);
     let seen: Observation | undefined;
     let firstPlan: readonly PlannedAction[] | undefined;
     let stopping: Promise<void> | undefined;
+    let wakeAt: number | null = null;
+
+    /** A job of which something has changed, with those that need it. */
+    const touch = (job: string): void => {
+      touched.add(job);
+      for (const dependent of agenda.dependentsOf(job)) touched.add(dependent);
+    };
 
     /** Desired and actual as they are now; the source and the whole ledger only where something may have come. */
     const look = async (): Promise<{ readonly now: Observation; readonly keys: ReadonlySet<string> | undefined }> => {
-      if (!seen || sourceTouched) {
+      // What is asked for may be for a job that has come since.
+      if (!seen || sourceTouched || hasNewRequests(parts.ledger.latest(), seen.view)) {
         sourceTouched = false;
         return { now: await observe(signal), keys: undefined };
       }
-      const keys = new Set([...touched, ...waiting]);
+      const keys = new Set([...touched, ...waiting, ...agenda.due(parts.now().getTime())]);
       touched.clear();
       const latest = parts.ledger.latest();
       const read = async (): Promise<LedgerReading> => (latest ? { view: latest, fresh: false } : ledger.read(signal));
@@ -122,11 +158,17 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       const { now, keys } = await look();
       const isWhole = keys === undefined;
       let current = now;
-      let actions = await planFor(current, options, keys);
+      let asked = await askedIn(current, options);
+      let actions = await planFor(current, options, asked, keys);
       if (!current.fresh && actions.some(({ action }) => action === 'run')) {
         // Nothing starts on what was known some time ago.
         current = { ...current, ...(await actual(parts, () => ledger.read(signal), handled, signal)) };
-        actions = await planFor(current, options, keys);
+        if (hasNewRequests(current.view, now.view)) {
+          sourceTouched = true;
+          return pass();
+        }
+        asked = await askedIn(current, options);
+        actions = await planFor(current, options, asked, keys);
       }
       const held = current.fresh ? [] : actions.filter(({ action }) => action === 'run');
       seen = current;
@@ -134,20 +176,28 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       const left = current.recorded.filter((key) => !executor.handles(key));
       if (left.length > 0) await parts.runner.release(left, signal);
       if (isWhole) parts.emit({ kind: 'planned', revision: current.snapshot.revision, actions });
+      agenda.take(current, keys ?? current.catalog.jobs.keys(), parts.now());
       executor.note(statusFacts(parts, current, actions, options));
-      for (const action of actions) waiting.delete(action.job);
       // Whoever goes on waits for the ledger; a command ends.
       if (held.length > 0 && options.goOn !== true) throw transientError('LedgerUnreadable', UNREADABLE);
-      for (const { job } of held) waiting.add(job);
-      const possible = actions.filter((action) => !held.includes(action));
-      const wanted = stop.aborted ? actions.filter(({ action }) => action === 'record') : possible;
-      for (const job of await executor.execute(wanted, current, options, parts.mostLive, signal)) waiting.add(job);
-      const ours = current.live.filter(({ record }) => options.jobs?.has(record.job) ?? true);
-      for (const run of ours) if (!run.mine) waiting.add(run.record.job);
-      // Runs that an earlier process started ring when they change, as those started here do. One that could not be started
-      // rings nothing.
-      const adopted = ours.some((run) => run.mine && (run.phase === 'running' || run.phase === 'queued'));
-      return executor.busy(stop.aborted) || (!stop.aborted && (adopted || waiting.size > 0));
+      // Whoever claimed these may have read a newer source than this one: it is read again before they are ended.
+      const doubtful = isWhole && !stale ? [] : actions.filter((action) => cancelsOthers(action, current.live));
+      if (doubtful.length > 0 && !stale) sourceTouched = true;
+      const possible = actions.filter((action) => !held.includes(action) && !doubtful.includes(action));
+      const renew = async (): Promise<Observation> => {
+        if (current.fresh) return current;
+        current = { ...current, ...(await actual(parts, () => ledger.read(signal), handled, signal)) };
+        return (seen = current);
+      };
+      const done = await executor.execute(
+        { actions: possible, seen: current, options, asked, renew },
+        stop.aborted,
+        signal,
+      );
+      waiting = new Set([...done.again, ...held.map(({ job }) => job)]);
+      const next = [done.wakeAt, agenda.next()].filter((at) => at !== null);
+      wakeAt = next.length > 0 ? Math.min(...next) : null;
+      return done.busy || (!stop.aborted && waiting.size > 0);
     };
 
     const onStop = (): void => {
@@ -156,6 +206,8 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     };
     stop.addEventListener('abort', onStop);
     if (stop.aborted) onStop();
+    const left = new AbortController();
+    const watching = watchLedger(parts, () => wake.ring(), AbortSignal.any([signal, left.signal]));
     try {
       for (let busy = true; busy || (options.goOn && !stop.aborted);) {
         const began = performance.now();
@@ -164,12 +216,15 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
         await sleep(Math.min(performance.now() - began, REST_MS), undefined, { signal });
         if (!busy && touched.size === 0) await executor.flush(signal);
         const idle = !busy || (waiting.size === 0 && touched.size === 0);
-        await wake.wait(idle ? IDLE_MS : LOOK_MS, busy ? signal : AbortSignal.any([signal, stop]));
+        const pause = Math.min(idle ? IDLE_MS : LOOK_MS, wakeAt === null ? IDLE_MS : wakeAt - parts.now().getTime());
+        await wake.wait(Math.max(LEAST_MS, pause), busy ? signal : AbortSignal.any([signal, stop]));
         signal.throwIfAborted();
       }
       await stopping;
     } finally {
       stop.removeEventListener('abort', onStop);
+      left.abort();
+      await watching;
     }
     await executor.flush(signal);
     await parts.runner.flush?.();
@@ -179,7 +234,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
 
   return {
     observe,
-    plan: planFor,
+    plan: async (seen, options) => planFor(seen, options, await askedIn(seen, options)),
     settle,
     changed({ job }) {
       touched.add(job);
@@ -219,10 +274,18 @@ async function actual(
   return { live, view, fresh, recorded };
 }
 
+/** Whether a ledger holds requests that an earlier state of it did not. */
+const hasNewRequests = (now: LedgerView | null, before: LedgerView): boolean =>
+  now !== null &&
+  now.requests !== before.requests &&
+  [...now.requests].some(([path, { version }]) => before.requests.get(path)?.version !== version);
+
 /** Whether the ledger has the outcome of a run that is still claimed: whoever recorded it was cut off before it let go of it. */
-async function isRecorded({ phase, mine, record }: LiveRun, view: LedgerView): Promise<boolean> {
-  if (!mine || phase === 'running' || phase === 'queued') return false;
-  if ((view.statuses.get(record.job)?.nextRun ?? 1) <= record.run) return false;
+async function isRecorded({ mine, record }: LiveRun, view: LedgerView): Promise<boolean> {
+  const status = view.statuses.get(record.job);
+  if (!mine || (status?.nextRun ?? 1) <= record.run) return false;
+  const [newest] = status?.lastRuns ?? [];
+  if ((newest?.run ?? 0) < record.run) return false; // its number is known, and not how it ended
   const outcome = await view.outcome(record.job, record.run);
   return (
     outcome !== undefined &&
@@ -231,8 +294,12 @@ async function isRecorded({ phase, mine, record }: LiveRun, view: LedgerView): P
   );
 }
 
-function knownFiles(view: LedgerView): ReadonlySet<string> {
-  const paths = new Set<string>();
+/** Whether an action ends the run of another process. */
+const cancelsOthers = ({ action, job, run }: PlannedAction, live: readonly LiveRun[]): boolean =>
+  action === 'cancel' && live.some(({ mine, record }) => !mine && record.job === job && record.run === run);
+
+function knownFiles({ view, live }: Pick<Observation, 'view' | 'live'>): ReadonlySet<string> {
+  const paths = new Set(live.map(({ record }) => record.path));
   for (const { source } of view.statuses.values()) if (source?.path !== undefined) paths.add(source.path);
   return paths;
 }
@@ -254,16 +321,20 @@ async function changesOf(
 /** What the manifests of a revision mean for statuses, where the ledger does not say so yet. */
 function statusFacts(
   parts: ReconcilerParts,
-  { view, catalog }: Observation,
+  { snapshot, view, catalog }: Observation,
   actions: readonly PlannedAction[],
   { triggers }: SettleOptions,
 ): { readonly facts: readonly JobFacts[]; readonly invalid?: Catalog['problems'] } {
   // A command that runs one job has not looked at the others, and says nothing of them.
   if (!triggers) return { facts: [] };
   const at = parts.now().toISOString();
-  const facts = actions.flatMap(
-    (action) => manifestFacts(action, view.statuses.get(action.job), catalog.revision, at) ?? [],
-  );
+  const jobs = new Map(actions.map((action) => [action.job, action]));
+  const facts = [...jobs.values()].flatMap((action) => {
+    const status = view.statuses.get(action.job);
+    const desired = catalog.jobs.get(action.job);
+    const timed = desired && triggerFacts(desired, action, status, snapshot, parts.now());
+    return timed ?? manifestFacts(action, status, catalog.revision, at) ?? [];
+  });
   const invalid = unattributed(catalog, view.invalid);
   return invalid === undefined ? { facts } : { facts, invalid };
 }

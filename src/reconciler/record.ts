@@ -1,22 +1,26 @@
 import type { DesiredJob } from '../job/model.ts';
-import type { RunRecord } from '../runner/port.ts';
+import type { LedgerView } from '../ledger/port.ts';
+import type { RunKey, RunRecord, UpstreamRun } from '../runner/port.ts';
 import type { PlannedAction } from '../schemas/index.ts';
 import type { RunRequest } from './plan.ts';
-import type { Covered } from './ports.ts';
+import type { Covered, Observation } from './ports.ts';
 
-/**
- * What is stored with a run's claim. `action` is a planned `run`; `params` are all values of the job's parameters for this run,
- * defaults included. `now` is RFC 3339, UTC.
- */
-export function runRecord(
-  action: PlannedAction,
-  desired: DesiredJob,
-  revision: string,
-  covered: Covered,
-  request: RunRequest | undefined,
-  params: Readonly<Record<string, string>>,
-  now: string,
-): RunRecord {
+export interface RecordParts {
+  /** A planned `run`. */
+  readonly action: PlannedAction;
+  readonly desired: DesiredJob;
+  readonly revision: string;
+  readonly covered: Covered;
+  readonly request: RunRequest | undefined;
+  /** All values of the job's parameters for this run, defaults included. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly chain: string;
+  /** RFC 3339, UTC. */
+  readonly now: string;
+}
+
+/** What is stored with a run's claim. */
+export function runRecord({ action, desired, request, now, ...parts }: RecordParts): RunRecord {
   const { run, trigger } = action;
   if (run === undefined || trigger === undefined)
     throw new TypeError(`a planned run of ${action.job} without a number or a trigger`);
@@ -24,17 +28,53 @@ export function runRecord(
     job: desired.name,
     run,
     trigger,
-    revision,
     path: desired.path,
     digest: desired.digest,
-    covered,
     spec: desired.manifest.spec,
     labels: desired.manifest.metadata.labels ?? {},
-    params,
     args: request?.args ?? [],
     ...(request?.requestedBy === undefined ? {} : { requestedBy: request.requestedBy }),
-    // A run that a request started begins a chain of its own; so does a commit, by its SHA.
-    chain: trigger.kind === 'request' ? trigger.id : revision,
+    ...(request?.rerunOf === undefined ? {} : { rerunOf: request.rerunOf }),
+    ...(request?.tasks === undefined ? {} : { tasks: request.tasks }),
     queued: now,
+    ...parts,
   };
+}
+
+/** The chain that a planned run belongs to: a commit, an instant or a request starts one, an upstream run passes its own on. */
+export function chainOf({ trigger }: PlannedAction, { catalog, view, live }: Observation): string {
+  switch (trigger?.kind) {
+    case 'schedule':
+      return trigger.at;
+    case 'request':
+      return trigger.id;
+    case 'needs': {
+      const { job, run } = trigger;
+      const known = live.find(({ record }) => record.job === job && record.run === run)?.record;
+      const ended = view.statuses.get(job)?.lastRuns.find((candidate) => candidate.run === run);
+      return known?.chain ?? ended?.chain ?? ended?.revision ?? catalog.revision;
+    }
+    case 'pullRequest':
+      return trigger.revision;
+    case 'commit':
+    case undefined:
+      return catalog.revision;
+  }
+}
+
+/** How the runs ended that a run needs; nothing where it needs none. */
+export async function upstreamOf(
+  view: LedgerView,
+  upstream: readonly RunKey[],
+): Promise<{ readonly needs?: Readonly<Record<string, UpstreamRun>> }> {
+  if (upstream.length === 0) return {};
+  const entries = await Promise.all(
+    upstream.map(async ({ job, run }): Promise<[string, UpstreamRun]> => {
+      const summary = view.statuses.get(job)?.lastRuns.find((candidate) => candidate.run === run);
+      const outcome = await view.outcome(job, run);
+      const result = outcome?.result ?? summary?.result ?? 'skipped';
+      return [job, { run, result, vars: outcome?.vars ?? {} }];
+    }),
+  );
+  return { needs: Object.fromEntries(entries) };
 }

@@ -1,16 +1,24 @@
 import type { V1EnvVar } from '@kubernetes/client-node';
-import type { RunRecord } from '../runner/port.ts';
+import type { RunRecord, RunTask } from '../runner/port.ts';
+import type { EnvValue } from '../schemas/index.ts';
 import { PATHS } from './layout.ts';
 import { literal } from './literal.ts';
 import type { PodStep } from './steps.ts';
 
 /** Which attempt an environment is for. */
 export interface Attempt {
+  /** Of the task. */
   readonly record: RunRecord;
-  readonly task: string;
+  readonly task: RunTask;
+  /** Counts from 1. */
   readonly attempt: number;
-  readonly slots: number;
 }
+
+/** A variable as a container has it. */
+export const environmentVariable = (name: string, value: EnvValue): V1EnvVar =>
+  typeof value === 'string'
+    ? { name, value: literal(value) }
+    : { name, valueFrom: { secretKeyRef: { name: value.secret.name, key: value.secret.key } } };
 
 /** The environment of a step (the job reference, Environment): the job's may replace HOME and CI, but nothing of RUNLEDGER_*. */
 export function stepEnvironment(attempt: Attempt, step: PodStep): V1EnvVar[] {
@@ -18,23 +26,18 @@ export function stepEnvironment(attempt: Attempt, step: PodStep): V1EnvVar[] {
   const set = (variable: V1EnvVar): unknown => variables.set(variable.name, variable);
   set({ name: 'CI', value: 'true' });
   set({ name: 'HOME', value: PATHS.home });
-  for (const [name, value] of Object.entries(step.env))
-    set(
-      typeof value === 'string'
-        ? { name, value: literal(value) }
-        : { name, valueFrom: { secretKeyRef: { name: value.secret.name, key: value.secret.key } } },
-    );
-  for (const [name, value] of Object.entries(ownVariables(attempt))) set({ name, value: literal(value) });
+  for (const [name, value] of Object.entries(step.env)) set(environmentVariable(name, value));
+  for (const [name, value] of Object.entries(ownVariables(attempt))) set(environmentVariable(name, value));
   return [...variables.values()];
 }
 
-function ownVariables({ record, task, attempt, slots }: Attempt): Readonly<Record<string, string>> {
+function ownVariables({ record, task, attempt }: Attempt): Readonly<Record<string, string>> {
   return {
     RUNLEDGER_JOB: record.job,
     RUNLEDGER_RUN: String(record.run),
-    RUNLEDGER_TASK: task,
+    RUNLEDGER_TASK: task.name,
     RUNLEDGER_ATTEMPT: String(attempt),
-    RUNLEDGER_SLOTS: String(slots),
+    RUNLEDGER_SLOTS: String(task.slots),
     RUNLEDGER_REVISION: record.revision,
     RUNLEDGER_TRIGGER: record.trigger.kind,
     RUNLEDGER_WORKSPACE: PATHS.workspace,
@@ -42,5 +45,6 @@ function ownVariables({ record, task, attempt, slots }: Attempt): Readonly<Recor
     RUNLEDGER_OUTPUT: PATHS.output,
     RUNLEDGER_SHARED: PATHS.shared,
     ...Object.fromEntries(Object.entries(record.params).map(([name, value]) => [`RUNLEDGER_PARAM_${name}`, value])),
+    ...task.variables,
   };
 }

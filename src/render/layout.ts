@@ -12,7 +12,12 @@ export const PATHS = {
   gate: '/runledger/gate',
   /** What the gates of a pod tell each other. */
   state: '/runledger/state',
+  /** Where the folders of services in memory are made. */
+  tmpfs: '/runledger/tmpfs',
 } as const;
+
+/** What the names of runledger's own containers and volumes begin with. */
+export const OWN_PREFIX = 'runledger-';
 
 /** The volumes of a pod that are runledger's. An overlay may replace the writable ones, such as the workspace. */
 export const VOLUMES = {
@@ -26,6 +31,8 @@ export const VOLUMES = {
   shared: 'runledger-shared',
   gate: 'runledger-gate',
   state: 'runledger-state',
+  /** A folder for each service, which is its HOME. */
+  serviceHomes: 'runledger-service-homes',
 } as const;
 
 /** The init container that brings the gate's busybox; no step of the job. */
@@ -42,8 +49,8 @@ export const KEYS = {
   run: 'run',
   gate: 'gate',
   script: (step: string): string => `script.${step}`,
-  /** By the position in `spec.files`: paths hold characters that keys can't. */
-  file: (index: number): string => `file.${index}`,
+  /** By the position in `spec.files`: paths hold characters that keys can't. Contents that differ per task have a variant. */
+  file: (index: number, variant?: string): string => `file.${index}${variant === undefined ? '' : `.${variant}`}`,
 } as const;
 
 /** Where a step's script lies in its container. */

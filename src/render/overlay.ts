@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import type { PodSpec } from '../schemas/index.ts';
-import { PATHS, VOLUMES } from './layout.ts';
+import { OWN_PREFIX, PATHS, VOLUMES } from './layout.ts';
 
 /** Something that a job may not do: where it is written, and a sentence with what would be right. */
 export interface Violation {
@@ -154,7 +154,7 @@ function mountViolations(mount: Mapping, container: string): readonly Violation[
   return found;
 }
 
-const isOwnName = (name: string): boolean => name.startsWith('runledger-');
+const isOwnName = (name: string): boolean => name.startsWith(OWN_PREFIX);
 
 function items(list: unknown): readonly Mapping[] {
   return Array.isArray(list) ? list.filter((item): item is Mapping => typeof item === 'object' && item !== null) : [];

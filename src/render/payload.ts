@@ -1,15 +1,20 @@
 import { isUtf8 } from 'node:buffer';
 import type { V1ConfigMap } from '@kubernetes/client-node';
-import { terminalError } from '../errors.ts';
+import { isCoded, terminalError } from '../errors.ts';
+import { tasksOfRun } from '../job/fan-out.ts';
 import { formatBytes } from '../job/quantity.ts';
-import type { RunFile, RunRecord } from '../runner/port.ts';
+import { taskRecord } from '../job/task-spec.ts';
+import { holdsTemplate } from '../job/template.ts';
+import type { RunFile, RunRecord, RunTask } from '../runner/port.ts';
+import type { JobFile } from '../schemas/index.ts';
 import { ownedBy, type Owner, type RenderContext } from './context.ts';
+import { fileKey } from './file-keys.ts';
 import { GATE } from './gate.ts';
 import { runAnnotations, runLabels } from './labels.ts';
 import { KEYS } from './layout.ts';
 import { runObjectName } from './names.ts';
 import { packRecord, unpackRecord } from './record.ts';
-import { planPod } from './steps.ts';
+import { planRecord } from './steps.ts';
 
 /**
  * The most bytes that the values of a ConfigMap may have together
@@ -18,8 +23,9 @@ import { planPod } from './steps.ts';
 export const PAYLOAD_LIMIT = 1024 * 1024;
 
 export interface PayloadParts {
+  /** Of the run. */
   readonly record: RunRecord;
-  /** The contents of the spec's files, but for those from Secrets. */
+  /** The contents of the spec's files, by their paths as written, but for those from Secrets. */
   readonly files: readonly RunFile[];
   readonly context: RenderContext;
   readonly claim: Owner;
@@ -27,7 +33,7 @@ export interface PayloadParts {
 
 /**
  * The payload of a run: an immutable ConfigMap, owned by the claim, with the scripts, the files and the record. Without
- * it no pod of the run can start. Throws CodedError, both terminal: `PayloadTooLarge`, and `FileMissing` for a file
+ * it no pod of the run can start, and it serves the pods of all tasks. Throws CodedError, both terminal: `PayloadTooLarge`, and `FileMissing` for a file
  * whose content was not given.
  */
 export function renderPayload({ record, files, context, claim }: PayloadParts): V1ConfigMap {
@@ -65,23 +71,51 @@ interface Contents {
 function contents(record: RunRecord, files: readonly RunFile[]): Contents {
   const texts = new Map<string, string>([[KEYS.run, `${record.job} #${record.run}\n`]]);
   const binaries = new Map<string, Uint8Array>();
-  const { steps, gated } = planPod(record.spec, record.args);
+  // No task has a step that the run has not, and scripts are the same in all.
+  const { steps, gated } = planRecord(record);
   if (gated) texts.set(KEYS.gate, GATE);
   for (const { name, script } of steps) if (script !== null) texts.set(KEYS.script(name), script);
-  const byPath = new Map(files.map((file) => [file.path, file.content]));
-  for (const [index, file] of (record.spec.files ?? []).entries()) {
-    if (file.secret !== undefined) continue;
-    const content = byPath.get(file.path);
-    if (content === undefined)
-      throw terminalError(
-        'FileMissing',
-        `${record.job} #${record.run}: the content of the file ${file.path} is missing`,
-      );
+  for (const [key, content] of [...filesAsWritten(record, files), ...filesOfTasks(record)])
     // A NUL is valid UTF-8, but no YAML that shows the object could hold it.
-    if (isUtf8(content) && !content.includes(0)) texts.set(KEYS.file(index), Buffer.from(content).toString());
-    else binaries.set(KEYS.file(index), content);
-  }
+    if (isUtf8(content) && !content.includes(0)) texts.set(key, Buffer.from(content).toString());
+    else binaries.set(key, content);
   return { texts, binaries };
+}
+
+const isTemplate = ({ content = '' }: JobFile): boolean => holdsTemplate(content);
+
+function filesAsWritten(record: RunRecord, files: readonly RunFile[]): readonly (readonly [string, Uint8Array])[] {
+  const byPath = new Map(files.map((file) => [file.path, file.content]));
+  return (record.spec.files ?? []).flatMap((file, index) => {
+    if (file.secret !== undefined || isTemplate(file)) return [];
+    const content = byPath.get(file.path);
+    if (content !== undefined) return [[KEYS.file(index), content] as const];
+    throw terminalError('FileMissing', `${record.job} #${record.run}: the content of the file ${file.path} is missing`);
+  });
+}
+
+/** The contents that tasks fill in: the payload is written once, before the first of their pods. */
+function filesOfTasks(record: RunRecord): readonly (readonly [string, Uint8Array])[] {
+  const written = record.spec.files ?? [];
+  if (!written.some(isTemplate)) return [];
+  return tasksOfRun(record).flatMap((task) => {
+    const files = filledIn(record, task);
+    return written.flatMap((file, index) => {
+      const ofTask = files[index];
+      if (ofTask?.content === undefined || !isTemplate(file)) return [];
+      return [[fileKey(index, file, ofTask), Buffer.from(ofTask.content)] as const];
+    });
+  });
+}
+
+/** A task that can't be filled in fails alone, when its pod is rendered. */
+function filledIn(record: RunRecord, task: RunTask): readonly JobFile[] {
+  try {
+    return taskRecord(record, task).record.spec.files ?? [];
+  } catch (error) {
+    if (isCoded(error) && error.errorClass === 'terminal') return [];
+    throw error;
+  }
 }
 
 function checkSize({ job, run }: RunRecord, texts: Contents['texts'], binaries: Contents['binaries']): void {

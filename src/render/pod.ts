@@ -1,7 +1,10 @@
-import type { V1Container, V1Pod, V1PodSpec, V1SecurityContext, V1VolumeMount } from '@kubernetes/client-node';
+import type { V1Container, V1Pod, V1PodSpec, V1VolumeMount } from '@kubernetes/client-node';
 import { posix } from 'node:path';
 import { terminalError } from '../errors.ts';
 import { DEFAULT_USER } from '../job/defaults.ts';
+import { taskRecord } from '../job/task-spec.ts';
+import type { RunRecord } from '../runner/port.ts';
+import type { Quantities } from '../schemas/index.ts';
 import { ownedBy, type PodContext } from './context.ts';
 import { type Attempt, stepEnvironment } from './environment.ts';
 import { gateArguments } from './gate-arguments.ts';
@@ -10,8 +13,10 @@ import { GATE_BUSYBOX, GATE_CONTAINER, GATE_SCRIPT, PATHS, VOLUMES } from './lay
 import { literal } from './literal.ts';
 import { mergePodSpec } from './merge.ts';
 import { podName } from './names.ts';
-import { resourcesOf } from './resources.ts';
-import { planPod, type PodPlan, type PodStep } from './steps.ts';
+import { remaining, resourcesOf } from './resources.ts';
+import { securityOf } from './restricted.ts';
+import { type OwnContainer, serviceContainers, serviceVolumes, tmpfsContainers } from './services.ts';
+import { planRecord, type PodPlan, type PodStep } from './steps.ts';
 import { podVolumes } from './volumes.ts';
 
 /** The group that owns volumes, whatever user a step runs as. */
@@ -24,28 +29,35 @@ export const GATE_MARGIN_S = 5;
 const BACKSTOP_MARGIN_S = 300;
 
 export interface PodParts extends Attempt {
+  /** Of the run. */
+  readonly record: RunRecord;
   readonly context: PodContext;
 }
 
 /**
  * The one pod of an attempt (docs/architecture.md), with Config's `defaults.pod` and the job's `pod` merged over it. The policy
- * is judged on what this returns (judgePolicy). Throws CodedError `InvalidPod` (terminal) for a step without an image.
+ * is judged on what this returns, and on the spec of the task (judgePolicy). Throws CodedErrors (terminal): `InvalidPod` for a
+ * step without an image, and what `taskRecord` throws. A task with nothing left to do has no pod: the caller asks before.
  */
 export function renderPod(parts: PodParts): V1Pod {
-  const { record, task, attempt, context } = parts;
-  const plan = planPod(record.spec, record.args);
+  const { task, attempt, context } = parts;
+  const { record } = taskRecord(parts.record, task);
+  const plan = planRecord(record);
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
-      name: podName(context, { job: record.job, run: record.run, task, attempt }),
+      name: podName(context, { job: record.job, run: record.run, task: task.name, attempt }),
       namespace: context.namespace,
-      labels: podLabels(context, record, task, attempt),
+      labels: podLabels(context, record, task.name, attempt),
       annotations: runAnnotations(record, context.epoch),
       ownerReferences: [ownedBy(context.payload)],
       finalizers: [OUTCOME_FINALIZER],
     },
-    spec: mergePodSpec(mergePodSpec(podSpec(parts, plan), context.podDefaults), record.spec.pod ?? {}),
+    spec: mergePodSpec(
+      mergePodSpec(podSpec({ ...parts, record }, parts.record, plan), context.podDefaults),
+      record.spec.pod ?? {},
+    ),
   };
 }
 
@@ -59,11 +71,13 @@ export function graceSeconds({ spec, steps, gated }: PodPlan): number {
   return seconds(own) + (gated ? GATE_MARGIN_S : 0);
 }
 
-function podSpec(parts: PodParts, plan: PodPlan): V1PodSpec {
+/** `parts` with the record of the task; `ofRun` is that of the run, which the payload follows. */
+function podSpec(parts: PodParts, ofRun: RunRecord, plan: PodPlan): V1PodSpec {
   const { record, context } = parts;
-  const { volumes, mounts } = podVolumes(record, plan, context.payload.name);
-  const gate = context.gate ?? { image: context.image, busybox: '/bin/busybox' };
+  const { volumes, mounts } = podVolumes(ofRun, plan, context.payload.name);
   if (plan.gated) volumes.push({ name: VOLUMES.gate, emptyDir: {} }, { name: VOLUMES.state, emptyDir: {} });
+  volumes.push(...serviceVolumes(plan.services));
+  const hostnames = plan.services.map(({ name }) => name);
   return {
     restartPolicy: 'Never',
     activeDeadlineSeconds: backstopSeconds(plan),
@@ -78,7 +92,8 @@ function podSpec(parts: PodParts, plan: PodPlan): V1PodSpec {
     ...(context.imagePullSecrets.length > 0
       ? { imagePullSecrets: context.imagePullSecrets.map((name) => ({ name })) }
       : {}),
-    ...(plan.gated ? { initContainers: [gateContainer(gate, plan, context)] } : {}),
+    ...(hostnames.length > 0 ? { hostAliases: [{ ip: '127.0.0.1', hostnames }] } : {}),
+    ...(plan.gated ? { initContainers: initContainers(plan, context) } : {}),
     containers: plan.steps.map((step, index) => stepContainer(parts, plan, index, mountsOf(step, plan, mounts))),
     volumes,
   };
@@ -98,9 +113,9 @@ function stepContainer(parts: PodParts, plan: PodPlan, index: number, volumeMoun
       hint: 'write spec.image, or image in the step',
     });
   const folder = posix.resolve(PATHS.workspace, step.workingDirectory);
-  const resources = resourcesOf(plan.spec.resources, index === 0, context.maxResources);
+  const resources = resourcesOf(plan.spec.resources, index === 0, ceilingOfSteps(plan, context));
   return {
-    name: step.name,
+    name: step.container,
     image: step.image,
     ...(plan.gated ? gatedCommand(plan, index, folder) : { command: step.command.map(literal) }),
     // The gate changes into the folder itself: an earlier step may have to make it.
@@ -136,19 +151,31 @@ function gatedCommand(plan: PodPlan, index: number, directory: string): Pick<V1C
   return { command: [GATE_BUSYBOX, 'sh', GATE_SCRIPT], args: [...parameters, ...step.command].map(literal) };
 }
 
-function gateContainer(gate: { image: string; busybox: string }, plan: PodPlan, context: PodContext): V1Container {
-  const resources = resourcesOf(plan.spec.resources, false, context.maxResources);
-  return {
-    name: GATE_CONTAINER,
-    image: gate.image,
-    command: [gate.busybox, 'cp', gate.busybox, GATE_BUSYBOX],
+/** What steps may use together: services run beside them. */
+const ceilingOfSteps = ({ services }: PodPlan, { maxResources = {} }: PodContext): Quantities =>
+  remaining(
+    maxResources,
+    services.map(({ resources }) => resources),
+  );
+
+/** In their order: what brings the gate's busybox, what makes folders for the services, the services. */
+function initContainers(plan: PodPlan, context: PodContext): V1Container[] {
+  const { image, busybox } = context.gate ?? { image: context.image, busybox: '/bin/busybox' };
+  const resources = resourcesOf(plan.spec.resources, false, ceilingOfSteps(plan, context));
+  const container: OwnContainer = (name, command, mount, user) => ({
+    name,
+    image,
+    command: [busybox, ...command],
     ...(Object.keys(resources).length > 0 ? { resources } : {}),
-    securityContext: securityOf(DEFAULT_USER),
-    volumeMounts: [
-      { name: VOLUMES.payload, mountPath: PATHS.payload, readOnly: true },
-      { name: VOLUMES.gate, mountPath: PATHS.gate },
-    ],
-  };
+    securityContext: securityOf(user),
+    volumeMounts: [{ name: VOLUMES.payload, mountPath: PATHS.payload, readOnly: true }, mount],
+  });
+  const mount = { name: VOLUMES.gate, mountPath: PATHS.gate };
+  return [
+    container(GATE_CONTAINER, ['cp', busybox, GATE_BUSYBOX], mount, DEFAULT_USER),
+    ...tmpfsContainers(plan.services, container),
+    ...serviceContainers(plan.services),
+  ];
 }
 
 function mountsOf(step: PodStep, plan: PodPlan, mounts: readonly V1VolumeMount[]): V1VolumeMount[] {
@@ -162,16 +189,6 @@ function mountsOf(step: PodStep, plan: PodPlan, mounts: readonly V1VolumeMount[]
   const folder = posix.relative(PATHS.workspace, posix.resolve(PATHS.workspace, step.workingDirectory));
   if (folder === '' || folder.startsWith('..')) return [...mounts];
   return [...mounts, { name: VOLUMES.workspace, mountPath: posix.join(PATHS.workspace, folder), subPath: folder }];
-}
-
-/** The restricted Pod Security Standard, but for a user that has to be root. */
-function securityOf(user: number): V1SecurityContext {
-  return {
-    runAsUser: user,
-    runAsNonRoot: user !== 0,
-    allowPrivilegeEscalation: false,
-    capabilities: { drop: ['ALL'] },
-  };
 }
 
 const seconds = (milliseconds: number): number => Math.ceil(milliseconds / 1000);

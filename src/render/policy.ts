@@ -3,7 +3,7 @@ import { formatDuration, durationMs } from '../job/duration.ts';
 import { parseQuantity } from '../job/quantity.ts';
 import type { Job, Policy, TimeoutLimits } from '../schemas/index.ts';
 import { globMatches, imageMatches, imageText, parseImage } from './images.ts';
-import { GATE_CONTAINER } from './layout.ts';
+import { OWN_PREFIX } from './layout.ts';
 import { overlayViolations, type Violation } from './overlay.ts';
 import { isExclusive } from './resources.ts';
 import { restrictedViolations } from './restricted.ts';
@@ -32,7 +32,8 @@ export function judgePolicy(subject: PolicySubject, policy: Policy): readonly Vi
   return [
     ...overlayViolations(
       spec.pod ?? {},
-      steps.map(({ name }) => name),
+      // A hook belongs to runledger's own containers.
+      steps.filter(({ name, container }) => name === container).map(({ name }) => name),
     ),
     ...restrictedViolations(podSpec, policy.allowRoot ?? false),
     ...imageViolations(podSpec, policy.images),
@@ -48,9 +49,9 @@ export function violationText(violations: readonly Violation[]): string {
   return violations.map(({ field, message }) => `${field}: ${message}`).join('; ');
 }
 
-/** The containers that a job brings; the gate's comes from runledger. */
+/** The containers that a job brings; of those that run before it, services alone are not runledger's. */
 const jobContainers = ({ initContainers = [], containers }: V1PodSpec): readonly V1Container[] => [
-  ...initContainers.filter(({ name }) => name !== GATE_CONTAINER),
+  ...initContainers.filter(({ name }) => !name.startsWith(OWN_PREFIX)),
   ...containers,
 ];
 
@@ -107,17 +108,21 @@ function timeoutViolations(spec: Job['spec'], limits: TimeoutLimits): readonly V
 }
 
 /**
- * Steps run one after the other and share what is limited, so the highest of their limits counts; requests, and what a
- * node hands to each container, add up.
+ * Steps run one after the other and share what is limited, so the highest of their limits counts, with those of the services
+ * beside them; requests, and what a node hands to each container, add up.
  */
 function resourceViolations(spec: V1PodSpec, ceiling: NonNullable<Policy['maxResources']>): readonly Violation[] {
   return Object.entries(ceiling).flatMap(([resource, most]) => {
     const max = parseQuantity(most) ?? 0;
-    const amounts = (kind: 'requests' | 'limits'): readonly number[] =>
-      spec.containers.map(({ resources }) => parseQuantity(resources?.[kind]?.[resource] ?? '') ?? 0);
-    const requested = sum(amounts('requests'));
-    const limited = isExclusive(resource) ? sum(amounts('limits')) : Math.max(0, ...amounts('limits'));
-    const unlimited = spec.containers.find(({ resources }) => resources?.limits?.[resource] === undefined);
+    const amounts = (containers: readonly V1Container[], kind: 'requests' | 'limits'): readonly number[] =>
+      containers.map(({ resources }) => parseQuantity(resources?.[kind]?.[resource] ?? '') ?? 0);
+    const beside = (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+    const requested = sum(amounts([...spec.containers, ...beside], 'requests'));
+    const ofSteps = amounts(spec.containers, 'limits');
+    const limited = sum(amounts(beside, 'limits')) + (isExclusive(resource) ? sum(ofSteps) : Math.max(0, ...ofSteps));
+    const unlimited = [...beside, ...spec.containers].find(
+      ({ resources: own }) => own?.limits?.[resource] === undefined,
+    );
     const found: Violation[] = [];
     const field = (kind: string): string => `pod.spec.containers[*].resources.${kind}.${resource}`;
     const message = `the policy allows ${most} in all; write no more`;

@@ -1,4 +1,5 @@
 import type { V1ResourceRequirements } from '@kubernetes/client-node';
+import { parseQuantity } from '../job/quantity.ts';
 import type { Quantities, Resources } from '../schemas/index.ts';
 
 /**
@@ -29,6 +30,18 @@ export function resourcesOf(resources: Resources, leads: boolean, ceiling: Quant
     ...(Object.keys(requests).length > 0 ? { requests } : {}),
     ...(Object.keys(limits).length > 0 ? { limits } : {}),
   };
+}
+
+/** What a ceiling leaves for the steps besides the limits of services, of what both share. */
+export function remaining(ceiling: Quantities, services: readonly Resources[]): Quantities {
+  return Object.fromEntries(
+    Object.entries(ceiling).map(([resource, most]) => {
+      const taken = services.map(({ limits }) => parseQuantity(limits?.[resource] ?? 0) ?? 0);
+      const left = (parseQuantity(most) ?? 0) - taken.reduce((sum, amount) => sum + amount, 0);
+      if (isExclusive(resource) || taken.every((amount) => amount === 0) || left <= 0) return [resource, most];
+      return [resource, resource === 'cpu' ? `${Math.floor(left * 1000)}m` : String(Math.floor(left))];
+    }),
+  );
 }
 
 const texts = (quantities: Quantities): Record<string, string> =>

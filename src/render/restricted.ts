@@ -1,6 +1,16 @@
 import type { V1Container, V1PodSpec, V1SecurityContext } from '@kubernetes/client-node';
 import type { Violation } from './overlay.ts';
 
+/** What a container gets: the restricted Pod Security Standard, but for a user that has to be root. */
+export function securityOf(user: number): V1SecurityContext {
+  return {
+    runAsUser: user,
+    runAsNonRoot: user !== 0,
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ['ALL'] },
+  };
+}
+
 /**
  * What of the `restricted` Pod Security Standard a pod does not keep
  * (https://kubernetes.io/docs/concepts/security/pod-security-standards/). `allowRoot` lifts its rules on root users.

@@ -97,7 +97,7 @@ interface NamedContainers {
 function jobContainerNames(spec: Job['spec']): ReadonlySet<string> {
   const { containers, initContainers } = (spec.pod ?? {}) as NamedContainers;
   return new Set([
-    ...planPod(spec).steps.map(({ name }) => name),
+    ...planPod(spec).steps.map(({ container }) => container),
     ...Object.keys(spec.services ?? {}),
     ...[...objects(containers), ...objects(initContainers)].flatMap(({ name }) => name ?? []),
   ]);

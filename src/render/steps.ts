@@ -1,50 +1,74 @@
+import {
+  AFTER_HOOK,
+  BEFORE_HOOK,
+  courseOf,
+  DEFAULT_AFTER_HOOK,
+  DEFAULT_BEFORE_HOOK,
+  type EndStep,
+} from '../job/course.ts';
 import { normalizeSpec, type NormalJobSpec, type NormalStep } from '../job/defaults.ts';
-import type { FinallyStep, Job } from '../schemas/index.ts';
+import type { RunRecord } from '../runner/port.ts';
+import type { Hooks, Job } from '../schemas/index.ts';
 import { scriptPath } from './layout.ts';
+import { type PodService, servicesOf } from './services.ts';
 
-/** A step of the pod. */
+/** A step of the pod, or a hook. */
 export interface PodStep extends Pick<
   NormalStep,
   'name' | 'image' | 'env' | 'user' | 'workingDirectory' | 'timeoutMs'
 > {
+  /** The container that it runs in: a step's has its name. */
+  readonly container: string;
   /** The shell script that the payload carries; null for a command that needs none. */
   readonly script: string | null;
   /** The program and all its arguments. */
   readonly command: readonly string[];
-  /** Null for a step proper; else when this step of `finally` runs. */
-  readonly when: NonNullable<FinallyStep['when']> | null;
+  /** Null for a step proper and what comes before; else when this one of the end runs. */
+  readonly when: EndStep['when'] | null;
 }
 
-/** A job's spec as its pods need it. */
+/** A spec as its pods need it. */
 export interface PodPlan {
   /** With all defaults in place. */
   readonly spec: NormalJobSpec;
-  /** In the order in which they run: the steps proper, then those of `finally`. */
+  /** In the order in which they run: hooks and steps, then what runs at the end. */
   readonly steps: readonly PodStep[];
-  /** Whether the steps wait for each other behind gates; a single one is a plain container. */
+  /** In the order in which they start. */
+  readonly services: readonly PodService[];
+  /** Whether the steps wait for each other behind gates; a single one without services is a plain container. */
   readonly gated: boolean;
 }
 
-/** What a spec amounts to in a pod. `args` (from after `--` on a command line) go to the last step proper. */
-export function planPod(written: Job['spec'], args: readonly string[] = []): PodPlan {
-  const spec = normalizeSpec(written);
-  const last = spec.steps.length - 1;
-  const proper = spec.steps.map((step, index) => podStep(step, index === last ? args : [], null));
-  const steps = [...proper, ...finallySteps(written)];
-  return { spec, steps, gated: steps.length > 1 };
-}
+/** The names of hooks are none that containers can have. */
+const HOOK_CONTAINERS: ReadonlyMap<string, string> = new Map([
+  [DEFAULT_BEFORE_HOOK, 'runledger-default-before'],
+  [BEFORE_HOOK, 'runledger-before'],
+  [AFTER_HOOK, 'runledger-after'],
+  [DEFAULT_AFTER_HOOK, 'runledger-default-after'],
+]);
 
-function finallySteps({ run: _short, ...spec }: Job['spec']): readonly PodStep[] {
-  const written = spec.finally ?? [];
-  if (written.length === 0) return [];
-  return normalizeSpec({ ...spec, steps: written }).steps.map((step, index) =>
-    podStep(step, [], written[index]?.when ?? 'always'),
-  );
+/** What the record of a task (taskRecord) amounts to in a pod. */
+export const planRecord = ({ spec, args, defaultHooks }: RunRecord): PodPlan => planPod(spec, args, defaultHooks);
+
+/**
+ * What the spec of a task amounts to in a pod. `args` (from after `--` on a command line) go to the last step proper; the hooks
+ * of the controller's configuration stand around all others.
+ */
+export function planPod(written: Job['spec'], args: readonly string[] = [], defaultHooks: Hooks = {}): PodPlan {
+  const course = courseOf(written, defaultHooks);
+  const last = course.steps.length - 1;
+  const steps = [
+    ...course.steps.map((step, index) => podStep(step, index === last ? args : [], null)),
+    ...course.end.map((step) => podStep(step, [], step.when)),
+  ];
+  const services = servicesOf(written);
+  return { spec: normalizeSpec(written), steps, services, gated: steps.length > 1 || services.length > 0 };
 }
 
 function podStep(step: NormalStep, args: readonly string[], when: PodStep['when']): PodStep {
   const { execute, ...rest } = step;
+  const own = { ...rest, container: HOOK_CONTAINERS.get(step.name) ?? step.name, when };
   return execute.kind === 'script'
-    ? { ...rest, script: execute.script, command: [...execute.shell, scriptPath(step.name), ...args], when }
-    : { ...rest, script: null, command: [...execute.command, ...execute.args, ...args], when };
+    ? { ...own, script: execute.script, command: [...execute.shell, scriptPath(step.name), ...args] }
+    : { ...own, script: null, command: [...execute.command, ...execute.args, ...args] };
 }

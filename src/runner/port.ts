@@ -1,4 +1,5 @@
-import type { Job, Outcome, Reason, Trigger } from '../schemas/index.ts';
+import type { Task } from '../job/fan-out.ts';
+import type { Job, Outcome, Reason, Result, Trigger } from '../schemas/index.ts';
 
 /** What identifies a run within a source. */
 export interface RunKey {
@@ -25,9 +26,27 @@ export interface RunRecord extends RunKey {
   /** Arguments after `--` on the command line: appended to the last step's command. */
   readonly args: readonly string[];
   readonly requestedBy?: string;
+  /** The run that this one was asked for as a rerun of. */
+  readonly rerunOf?: number;
+  /** The names of the only tasks that it executes; absent: all of the fan-out. */
+  readonly tasks?: readonly string[];
+  /** The scripts that the controller's configuration puts around those of every job. */
+  readonly defaultHooks?: { readonly before?: string; readonly after?: string };
+  /** What the runs that it needed ended with, by job; only where the job has needs. */
+  readonly needs?: Readonly<Record<string, UpstreamRun>>;
   readonly chain: string;
   /** RFC 3339, UTC. */
   readonly queued: string;
+}
+
+/** One unit of a run's fan-out, as job/fan-out.ts derives it from the spec. */
+export type RunTask = Task;
+
+/** A run that another one needed. */
+export interface UpstreamRun {
+  readonly run: number;
+  readonly result: Result;
+  readonly vars: Readonly<Record<string, string>>;
 }
 
 /** A file that the run mounts, with its content resolved. */
@@ -44,13 +63,15 @@ export type AttemptEnding =
   | { readonly kind: 'signalled'; readonly step: string; readonly signal: string }
   | {
       readonly kind: 'timeout';
-      readonly timeout: 'run' | 'step';
+      readonly timeout: 'run' | 'step' | 'finally';
       readonly step: string;
       readonly exitCode: number | null;
       readonly limit: string;
     }
   | { readonly kind: 'startError'; readonly step: string; readonly message: string }
   | { readonly kind: 'secretMissing'; readonly message: string }
+  /** The conditions of all its steps say no: nothing was started. */
+  | { readonly kind: 'nothingToDo'; readonly skipped: readonly string[] }
   | { readonly kind: 'cancelled'; readonly reason: Reason; readonly step: string | null }
   /** The kernel killed it for its memory, whatever exit code it left. */
   | { readonly kind: 'oomKilled'; readonly step: string; readonly exitCode: number }
@@ -90,18 +111,33 @@ export interface ParkedOutcome {
   readonly keep: { readonly runs: number; readonly forMs: number };
 }
 
-/** A run that has been claimed and is not released yet. */
+/** A run that has been claimed and is not released yet. Whether it waits, runs or has ended follows from its attempts. */
 export interface LiveRun {
   readonly record: RunRecord;
-  readonly phase: 'queued' | 'interrupted' | 'running' | 'ended';
   /**
-   * Whether its end is this process's to record: false while another live process executes it, or has executed it and
-   * is about to record it.
+   * Whether it is this process's to go on with: false while another live process executes it, or has executed it and is
+   * about to record it.
    */
   readonly mine: boolean;
+  /** Every attempt that was made, those that run included. */
   readonly attempts: readonly AttemptState[];
+  /** False: only its number is claimed; what it executes has still to be put down with it. */
+  readonly held: boolean;
+  /** True: of what it executes no more is known than its digest; who has the same spec can claim it anew. */
+  readonly partial?: boolean;
+  /** Why it is to end, once somebody has said so; it lasts like the claim. */
+  readonly cancelled?: Reason;
+  /** Who has said so, where it was a person. */
+  readonly cancelledBy?: string;
   /** How it ended, as it was put down before what it ran in was let go. */
   readonly parked?: ParkedOutcome;
+}
+
+/** An attempt that is to be made. */
+export interface AttemptStart {
+  readonly task: RunTask;
+  /** Counts from 1 for each task. */
+  readonly number: number;
 }
 
 /** One line of a run's output as it passes by, after redaction; for whoever shows it live. */
@@ -129,21 +165,32 @@ export interface Runner {
   refuses(spec: Job['spec']): readonly string[];
   /** Fields that mean nothing to this runner and are passed over, as `spec.image`. */
   ignores(spec: Job['spec']): readonly string[];
-  /** Every run that is claimed and not released, found afresh from what is durable; those whose executor died are `ended` as `lost`. */
-  list(signal: AbortSignal): Promise<readonly LiveRun[]>;
   /**
-   * Claims the run and starts it, create-only. `exists`: that number is claimed already (by an earlier pass or
-   * another process); nothing was started. `isRecorded` asks the ledger afresh for an outcome under this number, for a runner
-   * that may take up what another process has claimed.
+   * Every run that is claimed and not released, found afresh from what is durable; attempts whose executor died have ended as
+   * `lost`.
+   */
+  list(signal: AbortSignal): Promise<readonly LiveRun[]>;
+  /** Claims the number of the run, create-only. `exists`: it is claimed already, by an earlier pass or another process. */
+  claim(record: RunRecord, signal: AbortSignal): Promise<'claimed' | 'exists'>;
+  /**
+   * Puts down what a claimed run executes, if that is not there yet, and makes these attempts: none for a run that has to wait.
+   * An attempt that was made before is never made again. What keeps one from starting for good is its ending; anything else
+   * is thrown, and the call can be repeated. `isRecorded` asks the ledger afresh for an outcome of the run, for a runner that
+   * may take up what another process has claimed.
    */
   start(
     record: RunRecord,
     files: readonly RunFile[],
+    attempts: readonly AttemptStart[],
     signal: AbortSignal,
     isRecorded: () => Promise<boolean>,
-  ): Promise<'started' | 'exists'>;
-  /** Asks a running run to end (TERM, grace, KILL); its ending is then `cancelled` with this reason. */
-  cancel(key: RunKey, reason: Reason): Promise<void>;
+  ): Promise<void>;
+  /**
+   * Asks attempts that run to end (TERM, grace, KILL); their ending is then `cancelled` with this reason. `tasks`: of
+   * these alone, and the run goes on; absent: the run is to end, which is durable. `by`: the person who asked for it, for the
+   * outcome; it lasts like the reason.
+   */
+  cancel(key: RunKey, reason: Reason, tasks?: readonly string[], by?: string): Promise<void>;
   /**
    * Puts an outcome down with the claim and lets go of everything else, so that nothing hangs on a ledger that can't be
    * written. Absent where an ended run holds nothing up.

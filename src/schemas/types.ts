@@ -1135,6 +1135,13 @@ export interface JobStatus {
    * starts nothing.
    */
   readonly lastCommitDigest?: Digest;
+  /** Since when the schedules of the job are what they are. Instants before that are not made up for. */
+  readonly schedule?: {
+    /** The cron expressions with their time zones, as JSON: a change of them starts anew. */
+    readonly of: string;
+    /** The commit that brought them, or the end of a suspension. */
+    readonly since: Instant;
+  };
   /** The newest instant of the schedule that is dealt with. Earlier ones are not looked at again. */
   readonly lastInstant?: Instant;
   /** What is wrong with the manifest, while the phase is Invalid. */
@@ -1182,6 +1189,8 @@ export interface RunSummary {
   readonly revision: Revision;
   /** The chain that the run belongs to. Absent where it is the revision. */
   readonly chain?: string;
+  /** The spec digest of a run that a commit caused and that executed nothing: it counts for that revision alone. */
+  readonly digest?: string;
   /** When the first step started. Absent where none did. */
   readonly started?: Instant;
   /** When the run had ended. */
@@ -1239,6 +1248,10 @@ export interface Outcome {
   readonly chain: string;
   /** Who asked for the run, as far as it is known. */
   readonly requestedBy?: string;
+  /**
+   * The run that this one was asked for as a rerun of: it had the parameters of that run, and the job as it was by now.
+   */
+  readonly rerunOf?: RunNumber;
   /** What executed the run and wrote this file. */
   readonly by: OutcomeWriter;
 }
@@ -1399,8 +1412,8 @@ export interface OutcomeWriter {
 }
 
 /**
- * Asks the controller to run a job again or to cancel a run. It is committed to the ledger as requests/<id>.yaml; the
- * controller carries it out and removes it.
+ * Asks for a run of a job, or for the end of one. It is committed to the ledger as requests/<id>.yaml; whoever runs the
+ * jobs carries it out and removes it.
  */
 export interface Request {
   /** The version of the format of this file. */
@@ -1411,11 +1424,17 @@ export interface Request {
   readonly action: RequestAction;
   /** The job that is meant. */
   readonly job: JobName;
-  /** The run that is meant. Without it, rerun runs the job as it is now, and cancel stops all of its runs. */
+  /**
+   * The run that is meant: rerun runs the job as it is now with the parameters of that run, and cancel stops it.
+   * Without it, rerun takes the defaults, and cancel stops all runs of the job that are queued or running.
+   */
   readonly run?: RunNumber;
-  /** Values of parameters for the new run. Those that are left out keep their defaults. */
+  /**
+   * Values of parameters for the new run. Those that are left out are as in the run that is named, or else keep their
+   * defaults.
+   */
   readonly params?: ParameterValues;
-  /** Only these tasks of the run, by name. Without it, all of them. */
+  /** Only these tasks of the job's fan-out, by name. Without it, all of them. */
   readonly tasks?: readonly string[];
   /** Who asks; the outcome will say so. */
   readonly requestedBy: string;

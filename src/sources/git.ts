@@ -53,12 +53,13 @@ export async function openGitSource(options: GitSourceOptions): Promise<Source> 
     const branch = branchOf(advertised, clone.url, options.branch);
     const tip = await clone.update(branch, advertised, signal);
     if (tip === null) throw branchMissing(clone.url, branch, advertised);
-    const root = (await clone.readCommit(tip)).tree;
+    const { tree: root, author } = await clone.readCommit(tip);
+    const committed = new Date(author.timestamp * 1000).toISOString();
     const tree = folder === '' ? root : await findFolder(clone, root, folder);
     if (tree === undefined) throw pathMissing(folder, `branch ${branch} of ${clone.url} (at ${tip.slice(0, 10)})`);
     memory.manifests = await listManifests(clone, { root, folder, tree }, memory.manifests);
     fetched = tip;
-    return createSnapshot(clone, { revision: tip, root }, memory);
+    return createSnapshot(clone, { revision: tip, root, committed }, memory);
   };
 
   const look = async (signal: AbortSignal): Promise<boolean> => {
@@ -114,7 +115,7 @@ const pathMissing = (folder: string, where: string): CodedError =>
 /** One revision, read from the copy as it is asked for. */
 function createSnapshot(
   reader: ObjectReader,
-  { revision, root }: { readonly revision: string; readonly root: string },
+  { revision, root, committed }: { readonly revision: string; readonly root: string; readonly committed: string },
   memory: Memory,
 ): Snapshot {
   const filesBelow = async (folder: string): Promise<readonly SourceFile[]> => {
@@ -127,6 +128,7 @@ function createSnapshot(
   };
   return {
     revision,
+    committed,
     manifests: memory.manifests?.files ?? [],
     find: (path) => findFile(reader, root, path),
     read: (file) => readFileOfTree(reader, root, file),

@@ -12,6 +12,8 @@ export interface SourceFile {
 export interface Snapshot {
   /** A commit's SHA, `<sha>+dirty` for a working tree that differs from it, or `none` without a repository. */
   readonly revision: string;
+  /** When the commit was made: RFC 3339, UTC. Absent without a commit, or for a working tree that differs from it. */
+  readonly committed?: string;
   /** The YAML files below the source's path that may hold manifests, by path; what is ignored is left out. */
   readonly manifests: readonly SourceFile[];
   /** The file at a path from the root of the repository; undefined when there is none. */

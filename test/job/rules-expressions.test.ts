@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { hostileExpression, jobYaml, saidOf, saidOfForm } from './world.ts';
+import { hostileExpression, jobYaml, saidOf, saidOfSpec } from './world.ts';
 
 /** What the expressions below may name. Lines 6 to 9. */
 const JOB = [
@@ -70,17 +70,17 @@ const TEMPLATES: readonly (readonly [string, string?])[] = [
 ];
 for (const [expression, trouble] of TEMPLATES)
   templates(expression, () => {
-    const said = saidOfForm(...JOB, `env: { A: ${JSON.stringify(`\${{ ${expression} }}`)} }`);
+    const said = saidOfSpec(...JOB, `env: { A: ${JSON.stringify(`\${{ ${expression} }}`)} }`);
     assert.equal(said, trouble === undefined ? [] : [`10:13: spec.env.A: \${{ ${expression} }}: ${trouble}`]);
   });
 
 templates('nothing at all', () => {
-  assert.equal(saidOfForm(...JOB, 'env: { A: "${{ }}" }'), ['10:13: spec.env.A: ${{ }}: is empty']);
+  assert.equal(saidOfSpec(...JOB, 'env: { A: "${{ }}" }'), ['10:13: spec.env.A: ${{ }}: is empty']);
 });
 
 templates('too long, too deep, too many', () => {
   const said = (expression: string): string =>
-    saidOfForm(...JOB, `env: { A: ${JSON.stringify(`\${{ ${expression} }}`)} }`)[0] ?? '';
+    saidOfSpec(...JOB, `env: { A: ${JSON.stringify(`\${{ ${expression} }}`)} }`)[0] ?? '';
   assert.match(said('x'.repeat(1_001)), /…: has 1001 characters; at most 1000 are allowed$/);
   const large = /…: is too large; make it simpler, or several jobs or steps$/;
   assert.match(said(`${'('.repeat(40)}1${')'.repeat(40)}`), large);
@@ -91,23 +91,23 @@ templates('too long, too deep, too many', () => {
 templates('one that is not closed', () => {
   const trouble = '10:13: spec.env.A: has ${{ without the }} that belongs to it';
   for (const text of ['${{ params.REGION', "${{ 'a }}", '${{ {"a": 1} }', '${{ """a" }}'])
-    assert.equal(saidOfForm(...JOB, `env: { A: ${JSON.stringify(text)} }`), [trouble], text);
+    assert.equal(saidOfSpec(...JOB, `env: { A: ${JSON.stringify(text)} }`), [trouble], text);
 });
 
 templates('of several in one text the first that is wrong', () => {
-  assert.equal(saidOfForm(...JOB, 'env: { A: "${{ params.REGION }} ${{ params.A }} ${{ params.B }}" }'), [
+  assert.equal(saidOfSpec(...JOB, 'env: { A: "${{ params.REGION }} ${{ params.A }} ${{ params.B }}" }'), [
     '10:13: spec.env.A: ${{ params.A }}: the job has no parameter "A"; it has REGION and FLAG',
   ]);
 });
 
 templates('without a matrix', () => {
-  assert.equal(saidOfForm('run: x', 'image: "${{ matrix.node }}"'), [
+  assert.equal(saidOfSpec('run: x', 'image: "${{ matrix.node }}"'), [
     '7:10: spec.image: ${{ matrix.node }}: the job has no matrix',
   ]);
 });
 
 templates('of a matrix that is wrong, the keys are known', () => {
-  assert.equal(saidOfForm('run: x', 'matrix: { a: [x, X] }', 'image: "${{ matrix.a }}"'), [
+  assert.equal(saidOfSpec('run: x', 'matrix: { a: [x, X] }', 'image: "${{ matrix.a }}"'), [
     '7:3: spec.matrix: { a: "x" } and { a: "X" } would both be the task "x"',
   ]);
 });
@@ -216,7 +216,7 @@ const PLACES: readonly Case[] = [
 ];
 
 const places = suite('expressions: places');
-for (const { name, spec, says } of PLACES) places(name, () => assert.equal(saidOfForm(...spec), says));
+for (const { name, spec, says } of PLACES) places(name, () => assert.equal(saidOfSpec(...spec), says));
 
 places('metadata', () => {
   const said = saidOf(jobYaml('a', 'run: x').replace('spec:', '  annotations: { x/y: "${{ run.number }}" }\nspec:'));
@@ -241,20 +241,20 @@ for (const [expression, trouble] of CONDITIONS)
   conditions(expression, () => {
     const [, , ...rest] = JOB;
     const text = JSON.stringify(expression);
-    const job = saidOfForm(...JOB, `if: ${text}`);
+    const job = saidOfSpec(...JOB, `if: ${text}`);
     assert.equal(job, trouble === undefined ? [] : [`10:7: spec.if: ${trouble}`]);
-    const step = saidOfForm('needs: [fetch]', ...rest, `steps: [{ name: a, run: x, if: ${text} }]`);
+    const step = saidOfSpec('needs: [fetch]', ...rest, `steps: [{ name: a, run: x, if: ${text} }]`);
     assert.equal(step, trouble === undefined ? [] : [`9:34: spec.steps[0].if: ${trouble}`]);
-    const last = saidOfForm(...JOB, `finally: [{ name: a, run: x, if: ${text} }]`);
+    const last = saidOfSpec(...JOB, `finally: [{ name: a, run: x, if: ${text} }]`);
     assert.equal(last, trouble === undefined ? [] : [`10:36: spec.finally[0].if: ${trouble}`]);
   });
 
 conditions('the matrix is for steps', () => {
-  assert.equal(saidOfForm('run: x', 'matrix: { a: [1] }', 'if: matrix.a == 1'), [
+  assert.equal(saidOfSpec('run: x', 'matrix: { a: [1] }', 'if: matrix.a == 1'), [
     '8:7: spec.if: there is no matrix here: this counts for all tasks of the run',
   ]);
-  assert.equal(saidOfForm('matrix: { a: [1] }', 'steps: [{ name: a, run: x, if: matrix.a == 1 }]'), []);
-  assert.equal(saidOfForm('matrix: { a: [1] }', 'steps: [{ name: a, run: x, if: matrix.a == "1" }]'), [
+  assert.equal(saidOfSpec('matrix: { a: [1] }', 'steps: [{ name: a, run: x, if: matrix.a == 1 }]'), []);
+  assert.equal(saidOfSpec('matrix: { a: [1] }', 'steps: [{ name: a, run: x, if: matrix.a == "1" }]'), [
     '7:34: spec.steps[0].if: int == string is not possible; make both sides the same with int() or string()',
   ]);
 });

@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { saidOfForm } from './world.ts';
+import { saidOfSpec } from './world.ts';
 
 const numbers = (count: number): string => `[${Array.from({ length: count }, (_, index) => index).join(', ')}]`;
 
@@ -140,5 +140,5 @@ const CASES: readonly Case[] = [
 ];
 
 const test = suite('rules: tasks and matrix');
-for (const { name, spec, says } of CASES) test(name, () => assert.equal(saidOfForm('run: x', ...spec), says));
+for (const { name, spec, says } of CASES) test(name, () => assert.equal(saidOfSpec('run: x', ...spec), says));
 test.run();

@@ -60,10 +60,6 @@ export function saidOf(text: string, path = 'jobs/a.yaml'): readonly string[] {
 /** What is said about the spec of a job named `a`, whose lines begin at line 6, column 3. */
 export const saidOfSpec = (...spec: readonly string[]): readonly string[] => saidOf(jobYaml('a', ...spec));
 
-/** What is said about a spec, without what this version can't do yet. */
-export const saidOfForm = (...spec: readonly string[]): readonly string[] =>
-  saidOfSpec(...spec).filter((line) => !line.endsWith('is not supported by this version yet'));
-
 const EXPRESSION_WORD = fc.constantFrom(
   'params',
   'matrix',

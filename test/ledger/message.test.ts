@@ -9,7 +9,7 @@ import { manifestFacts, outcomeOf, REVISION } from './fixtures.ts';
 
 const test = suite('ledger messages');
 const message = (outcomes: readonly Outcome[], more: Partial<CommitContent> = {}): string =>
-  commitMessage({ outcomes, statuses: [], ...more });
+  commitMessage({ outcomes, statuses: [], requests: [], ...more });
 const subject = (text: string): string => text.split('\n')[0]!;
 /** What the real git reads as trailers. */
 const trailers = (text: string): string[] =>

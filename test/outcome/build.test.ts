@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildOutcome, logsOf } from '../../src/outcome/build.ts';
+import { buildOutcome, logsOf, type OutcomeParts } from '../../src/outcome/build.ts';
+import type { Judgement } from '../../src/outcome/judge.ts';
 import type { AttemptEnding, AttemptOutput, AttemptState, RunRecord } from '../../src/runner/port.ts';
 import { validators } from '../../src/schemas/index.ts';
 
@@ -45,7 +46,20 @@ const attempt = (ending: AttemptEnding | null, more: Partial<AttemptState> = {})
 const by = { runner: 'process', version: '0.1.0' } as const;
 const logPath = (job: string, run: number, number: number, task?: string): string =>
   `jobs/a3/${job}/${run}${task === undefined ? '' : `.${task}`}.${number}.log`;
-const build = (...attempts: AttemptState[]) => buildOutcome(record, attempts, by, '2026-11-20T02:00:00.000Z', logPath);
+const built = (parts: Partial<OutcomeParts>) =>
+  buildOutcome({
+    record,
+    attempts: [],
+    unstarted: new Map(),
+    by,
+    finished: '2026-11-20T02:00:00.000Z',
+    logPath,
+    ...parts,
+  });
+const build = (...attempts: AttemptState[]) => built({ attempts });
+const ofTasks = (...tasks: string[]): RunRecord => ({ ...record, spec: { ...record.spec, tasks } });
+const buildTasks = (tasks: readonly string[], ...attempts: AttemptState[]) =>
+  built({ record: ofTasks(...tasks), attempts });
 
 const valid = (outcome: unknown): void => {
   const validate = validators.outcome;
@@ -113,7 +127,8 @@ outcomes('says why a log is not whole', () => {
 });
 
 outcomes('goes by the last attempt of a task, and by the worst task', () => {
-  const outcome = build(
+  const outcome = buildTasks(
+    ['unit', 'browser'],
     attempt({ kind: 'exited', step: 'run', exitCode: 1 }, { task: 'unit' }),
     attempt({ kind: 'exited', step: 'run', exitCode: 0 }, { task: 'unit', number: 2 }),
     attempt(
@@ -148,6 +163,73 @@ outcomes('calls what nobody saw the end of an error', () => {
   }
 });
 
+outcomes('has every task of the manifest in its order, those without an attempt as somebody else judged them', () => {
+  const judgement = {
+    result: 'cancelled',
+    reason: 'Aborted',
+    message: 'ended before it started',
+    exitCode: null,
+    step: null,
+  } as const;
+  const outcome = built({
+    record: ofTasks('a', 'b', 'c'),
+    attempts: [attempt({ kind: 'exited', step: 'run', exitCode: 3 }, { task: 'b' })],
+    unstarted: new Map<string, Judgement>([
+      ['a', judgement],
+      ['c', { ...judgement, reason: 'CancelRequested' }],
+    ]),
+  });
+  assert.equal(
+    outcome.tasks.map(({ name, result, reason, attempts }) => [name, result, reason, attempts.length]),
+    [
+      ['a', 'cancelled', 'Aborted', 0],
+      ['b', 'failed', 'ExitCode', 1],
+      ['c', 'cancelled', 'CancelRequested', 0],
+    ],
+  );
+  assert.equal([outcome.result, outcome.exitCode, outcome.step], ['failed', 3, 'run']);
+  assert.equal(outcome.tasks[0]?.times, { queued: QUEUED, finished: '2026-11-20T02:00:00.000Z' });
+  valid(outcome);
+});
+
+outcomes('ends a run without any attempt as it was ended, with no log', () => {
+  const judgement = { result: 'skipped', reason: 'UpstreamFailed', message: 'no', exitCode: null, step: null } as const;
+  const outcome = built({ unstarted: new Map([['default', judgement]]) });
+  assert.equal([outcome.result, outcome.reason, outcome.message], ['skipped', 'UpstreamFailed', 'no']);
+  assert.equal([outcome.log, outcome.times.started, outcome.tasks[0]?.attempts], [undefined, undefined, []]);
+  valid(outcome);
+});
+
+outcomes('a further attempt is queued from the end of the one before', () => {
+  const outcome = build(
+    attempt({ kind: 'exited', step: 'run', exitCode: 1 }),
+    attempt({ kind: 'exited', step: 'run', exitCode: 0 }, { number: 2, started: '2026-11-20T01:34:00.000Z' }),
+  );
+  assert.equal(
+    outcome.tasks[0]?.attempts.map(({ times }) => times.queued),
+    [QUEUED, FINISHED],
+  );
+  assert.is(outcome.times.started, STARTED);
+});
+
+outcomes('has the values of the matrix with each of its tasks', () => {
+  const matrixed: RunRecord = { ...record, spec: { image: 'alpine', run: 'true', matrix: { node: [22, 24] } } };
+  const outcome = built({
+    record: matrixed,
+    attempts: [attempt({ kind: 'exited', step: 'run', exitCode: 0 }, { task: '24' })],
+    unstarted: new Map(),
+  });
+  assert.equal(
+    outcome.tasks.map(({ name, matrix }) => [name, matrix]),
+    [
+      ['22', { node: 22 }],
+      ['24', { node: 24 }],
+    ],
+  );
+  assert.is(outcome.tasks[1]?.attempts[0]?.log?.path, 'jobs/a3/nightly-report/12.24.1.log');
+  valid(outcome);
+});
+
 const endings = fc.constantFrom<AttemptEnding | null>(
   null,
   { kind: 'exited', step: 'run', exitCode: 0 },
@@ -164,7 +246,7 @@ outcomes('is valid, and no success without an exit code that was seen, whatever 
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), endings), { maxLength: 6 }), (list) => {
       const attempts = list.map(([task, ending], index) => attempt(ending, { task, number: index + 1 }));
-      const outcome = build(...attempts);
+      const outcome = buildTasks(['a', 'b', 'c'], ...attempts);
       valid(outcome);
       if (outcome.result === 'succeeded')
         assert.ok(list.some(([, ending]) => ending?.kind === 'exited' && ending.exitCode === 0));

@@ -78,6 +78,16 @@ const table: readonly [AttemptEnding, Judgement][] = [
     },
   ],
   [
+    { kind: 'timeout', timeout: 'finally', step: 'tidy', exitCode: null, limit: '1m' },
+    {
+      result: 'timed-out',
+      reason: 'DeadlineExceeded',
+      message: 'step "tidy" did not end within timeouts.finally, 1m',
+      exitCode: null,
+      step: 'tidy',
+    },
+  ],
+  [
     { kind: 'startError', step: 'load', message: 'there is no "/load"' },
     {
       result: 'error',

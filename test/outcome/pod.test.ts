@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { judgeAttempt } from '../../src/outcome/judge.ts';
-import { type PodContext, type PodObject, type PodVerdict, readPod } from '../../src/outcome/pod.ts';
+import { type PodContext, type PodObject, type PodVerdict, readPod, type StepContext } from '../../src/outcome/pod.ts';
+import { withLastLines } from '../../src/outcome/pod-services.ts';
 import type { Reason, Result } from '../../src/schemas/index.ts';
 
 /** Seconds after the pod was created, as the API server writes times. */
@@ -12,24 +13,36 @@ const at = (second: number): string =>
 type Container = NonNullable<NonNullable<PodObject['status']>['containerStatuses']>[number];
 type Condition = NonNullable<NonNullable<PodObject['status']>['conditions']>[number];
 
+const step = (name: string, timeoutMs: number | null = null, atEnd = false): StepContext => ({
+  name,
+  container: name,
+  timeoutMs,
+  atEnd,
+});
 const PLAIN: PodContext = {
-  steps: [{ name: 'run', timeoutMs: null }],
+  steps: [step('run')],
+  gated: false,
+  services: [],
   runMs: 60_000,
   startMs: 30_000,
   graceMs: 10_000,
+  finallyMs: 40_000,
+  notFailures: [42, 43],
   asked: null,
   nodeLostSince: null,
   nodeLostAfterMs: 120_000,
 };
-const THREE: PodContext = {
-  ...PLAIN,
-  steps: [
-    { name: 'one', timeoutMs: null },
-    { name: 'two', timeoutMs: 20_000 },
-    { name: 'three', timeoutMs: null },
-  ],
+const GATED: PodContext = { ...PLAIN, gated: true };
+const THREE: PodContext = { ...GATED, steps: [step('one'), step('two', 20_000), step('three')] };
+const FINALLY: PodContext = { ...GATED, steps: [step('run'), step('notify', null, true)] };
+/** A step and a hook after it, whose container has another name. */
+const HOOKED: PodContext = {
+  ...GATED,
+  steps: [step('run'), { ...step('hooks.after', null, true), container: 'runledger-after' }],
 };
-const FINALLY: PodContext = { ...PLAIN, gates: ['run', 'notify'] };
+const HEALTH = { intervalMs: 2_000, timeoutMs: 1_000, retries: 3 };
+/** A step, and one of `finally`, with a service beside them. */
+const SERVED: PodContext = { ...FINALLY, services: [{ name: 'db', health: HEALTH }] };
 
 const ended = (name: string, exitCode: number, from: number, to: number, reason = ''): Container => ({
   name,
@@ -187,7 +200,7 @@ const ENDED: readonly Row[] = [
     "an end behind the step's own time-out, without a gate",
     pod([ended('run', 0, 2, 30)]),
     ['timed-out', 'StepTimeout'],
-    { ...PLAIN, steps: [{ name: 'run', timeoutMs: 20_000 }] },
+    { ...PLAIN, steps: [step('run', 20_000)] },
   ],
   [
     'the deadline of the pod',
@@ -402,7 +415,7 @@ const ENDED: readonly Row[] = [
     'time that passed while the others were pulled is not that of a step',
     pod([ended('one', 3, 2, 41), ended('two', 0, 39, 41), ended('three', 0, 40, 41)]),
     ['failed', 'ExitCode'],
-    { ...THREE, steps: THREE.steps.map(({ name }) => ({ name, timeoutMs: 20_000 })) },
+    { ...THREE, steps: THREE.steps.map(({ name }) => step(name, 20_000)) },
   ],
   [
     'the first was killed for its memory, and the second noticed',
@@ -451,11 +464,82 @@ const ENDED: readonly Row[] = [
     ['error', 'Evicted'],
     THREE,
   ],
+  // What runs at the end.
   [
-    'a step of `finally` that fails does not change how the steps ended',
+    'a step of `finally` that fails',
     pod([ended('run', 0, 2, 10), ended('notify', 1, 2, 20)]),
+    ['failed', 'ExitCode'],
+    FINALLY,
+  ],
+  [
+    'a step of `finally` with an exit code that is no failure',
+    pod([ended('run', 0, 2, 10), ended('notify', 42, 2, 20)]),
     ['succeeded', 'Completed'],
     FINALLY,
+  ],
+  [
+    'a step that failed, and one of `finally` too',
+    pod([ended('run', 3, 2, 10), ended('notify', 1, 2, 20, 'OOMKilled')]),
+    ['failed', 'ExitCode'],
+    FINALLY,
+  ],
+  [
+    'a step that warns, and a hook that fails',
+    pod([ended('run', 42, 2, 10), ended('runledger-after', 1, 2, 20)]),
+    ['failed', 'ExitCode'],
+    HOOKED,
+  ],
+  [
+    'a step that warns, and a hook that does not fail',
+    pod([ended('run', 42, 2, 10), ended('runledger-after', 0, 2, 20)]),
+    ['warning', 'ExitCode'],
+    HOOKED,
+  ],
+  [
+    'a hook that takes too much memory',
+    pod([ended('run', 0, 2, 10), ended('runledger-after', 137, 2, 20, 'OOMKilled')]),
+    ['failed', 'OOMKilled'],
+    HOOKED,
+  ],
+  [
+    'a hook that takes longer than all of the end may',
+    pod([ended('run', 0, 2, 30), ended('runledger-after', 143, 2, 70)]),
+    ['timed-out', 'DeadlineExceeded'],
+    HOOKED,
+  ],
+  [
+    'a hook that fails in time, behind the time of the run',
+    pod([ended('run', 0, 2, 60), ended('runledger-after', 1, 2, 70)]),
+    ['failed', 'ExitCode'],
+    HOOKED,
+  ],
+  [
+    'a step of `finally` with a time-out of its own',
+    pod([ended('run', 0, 2, 30), ended('notify', 143, 2, 50)]),
+    ['timed-out', 'StepTimeout'],
+    { ...FINALLY, steps: [step('run'), step('notify', 20_000, true)] },
+  ],
+  [
+    'evicted during a hook that ended well',
+    pod([ended('run', 0, 2, 10), ended('runledger-after', 0, 2, 30)], {
+      status: { conditions: [disruption('EvictionByEvictionAPI', 20)] },
+    }),
+    ['succeeded', 'Completed'],
+    HOOKED,
+  ],
+  [
+    'evicted during a hook, which was killed',
+    pod([ended('run', 0, 2, 10), ended('runledger-after', 137, 2, 30)], {
+      status: { conditions: [disruption('EvictionByEvictionAPI', 20)] },
+    }),
+    ['error', 'Evicted'],
+    HOOKED,
+  ],
+  [
+    'a hook of which no end was seen',
+    pod([ended('run', 0, 2, 10), unknown('runledger-after', 'containerd://1')]),
+    ['error', 'NodeLost'],
+    HOOKED,
   ],
   [
     'cancelled during `finally`, by a clock of ours that is late',
@@ -465,8 +549,116 @@ const ENDED: readonly Row[] = [
   ],
 ];
 
+/** A pod with a step, one of `finally` and a service. */
+const served = (service: Container, steps: readonly Container[], world: World = {}): PodObject =>
+  pod(steps, { ...world, status: { ...world.status, initContainerStatuses: [service] } });
+/** A service that runs. */
+const serving = (more: Partial<Container> = {}): Container => ({ ...running('db', 1), started: true, ...more });
+/** A service that has been restarted after it had run from one second to another. */
+const restarted = (exitCode: number, from: number, to: number, more: Partial<Container> = {}): Container => ({
+  ...running('db', to + 1),
+  started: false,
+  restartCount: 1,
+  lastState: ended('db', exitCode, from, to).state ?? {},
+  ...more,
+});
+const stepsEnding = (exitCode: number, second: number): readonly Container[] => [
+  ended('run', exitCode, 2, second),
+  ended('notify', 0, 2, second + 5),
+];
+
+const SERVICES: readonly Row[] = [
+  ['a service that goes on', served(serving(), stepsEnding(0, 10)), ['succeeded', 'Completed'], SERVED],
+  [
+    'a service that was ended with the pod',
+    served(ended('db', 137, 1, 45), stepsEnding(3, 10), { status: { phase: 'Failed' } }),
+    ['failed', 'ExitCode'],
+    SERVED,
+  ],
+  [
+    'a service that was restarted under the step, which failed',
+    served(restarted(1, 1, 8), stepsEnding(3, 10)),
+    ['error', 'ServiceUnhealthy'],
+    SERVED,
+  ],
+  [
+    'a service that was restarted under the step, which did not mind',
+    served(restarted(0, 1, 8), stepsEnding(0, 10)),
+    ['error', 'ServiceUnhealthy'],
+    SERVED,
+  ],
+  [
+    'a service that died and is not restarted yet',
+    served(ended('db', 1, 1, 8), stepsEnding(3, 10)),
+    ['error', 'ServiceUnhealthy'],
+    SERVED,
+  ],
+  [
+    'a service that died in the second of the end may have been told to',
+    served(ended('db', 1, 1, 10), stepsEnding(3, 10)),
+    ['failed', 'ExitCode'],
+    SERVED,
+  ],
+  [
+    'a service that was restarted during `finally`',
+    served(restarted(1, 1, 12), stepsEnding(0, 10)),
+    ['succeeded', 'Completed'],
+    SERVED,
+  ],
+  [
+    'a service that was restarted during `finally`, and before under the step',
+    served(restarted(1, 6, 12, { restartCount: 2 }), stepsEnding(0, 10)),
+    ['error', 'ServiceUnhealthy'],
+    SERVED,
+  ],
+  [
+    'a dead service comes before the time-out that it led to',
+    served(restarted(1, 1, 8), [ended('run', 143, 2, 62), ended('notify', 0, 2, 63)]),
+    ['error', 'ServiceUnhealthy'],
+    SERVED,
+  ],
+  [
+    'a dead service comes before a deletion',
+    served(restarted(1, 1, 8), [ended('run', 143, 2, 12), ended('notify', 0, 2, 13)], {
+      status: KNOWN,
+      metadata: deleted(13),
+    }),
+    ['error', 'ServiceUnhealthy'],
+    SERVED,
+  ],
+  [
+    'a service that ended before its deleted pod did',
+    served(ended('db', 143, 1, 8), [ended('run', 143, 2, 12), ended('notify', 0, 2, 13)], {
+      status: KNOWN,
+      metadata: deleted(13),
+    }),
+    ['error', 'PodDeleted'],
+    SERVED,
+  ],
+  [
+    'a service that ended with its evicted pod',
+    served(ended('db', 137, 1, 8), [unknown('run', 'x'), unknown('notify', 'x')], {
+      status: { phase: 'Failed', reason: 'Evicted' },
+    }),
+    ['error', 'Evicted'],
+    SERVED,
+  ],
+  [
+    'asked for a service that was not healthy',
+    served(restarted(137, 1, 8), [unknown('run', ''), unknown('notify', '')], { metadata: deleted(12) }),
+    ['error', 'ServiceUnhealthy'],
+    { ...SERVED, asked: { reason: 'ServiceUnhealthy', at: at(9), message: 'service "db" …' } },
+  ],
+  [
+    'cancelled, before the service died',
+    served(restarted(1, 1, 8), [ended('run', 143, 2, 12), ended('notify', 0, 2, 13)], { metadata: deleted(13) }),
+    ['cancelled', 'CancelRequested'],
+    { ...SERVED, asked: { reason: 'CancelRequested', at: at(7) } },
+  ],
+];
+
 const table = suite('what ended a pod');
-for (const [what, object, expected, context = PLAIN] of ENDED) {
+for (const [what, object, expected, context = PLAIN] of [...ENDED, ...SERVICES]) {
   table(what, () => assert.equal(judged(readPod(object, context, at(70))), expected));
 }
 
@@ -495,6 +687,39 @@ table('tells step, exit code, times and words', () => {
   assert.is(messageOf(readPod(gone, THREE, at(70))), 'the pod was deleted while step "three" was running');
   const pending = pod([], { status: { phase: 'Pending' }, metadata: deleted(5), node: null });
   assert.is(messageOf(readPod(pending, PLAIN, at(70))), 'the pod was deleted before it had ended');
+});
+
+table('what runs at the end is told by its own name, with its time', () => {
+  const failing = pod([ended('run', 0, 2, 10), ended('runledger-after', 7, 2, 12)]);
+  assert.equal(readPod(failing, HOOKED, at(70)), {
+    phase: 'ended',
+    started: '2026-11-20T00:00:02.000Z',
+    finished: '2026-11-20T00:00:12.000Z',
+    ending: { kind: 'exited', step: 'hooks.after', exitCode: 7 },
+  });
+  const late = pod([ended('run', 0, 2, 30), ended('runledger-after', 124, 2, 70)]);
+  const timeout = { kind: 'timeout', timeout: 'finally', step: 'hooks.after', exitCode: 124, limit: '40s' };
+  assert.equal(endingOf(readPod(late, HOOKED, at(70))), timeout);
+});
+
+table('a service that died under the steps is named, and where its last lines are', () => {
+  const verdict = readPod(served(restarted(1, 1, 8), stepsEnding(3, 10)), SERVED, at(70));
+  const message = 'service "db" ended with exit code 1 while step "run" was running';
+  assert.is(messageOf(verdict), message);
+  assert.equal(verdict.service, { name: 'db', message, previous: true });
+  const dead = readPod(served(ended('db', 137, 1, 8, 'OOMKilled'), stepsEnding(3, 10)), SERVED, at(70));
+  assert.match(String(messageOf(dead)), /exit code 137 \(it used more memory than its limit\) while/);
+  assert.is(dead.service?.previous, false);
+  assert.is(readPod(served(serving(), stepsEnding(3, 10)), SERVED, at(70)).service, undefined);
+});
+
+table('the last lines of a service stand behind the message, on one line', () => {
+  assert.is(withLastLines('it died', ' a\r\n\nb \n'), 'it died; its last lines: a | b');
+  assert.is(withLastLines('it died', '\n \n'), 'it died; it printed nothing');
+  const many = Array.from({ length: 50 }, (_, line) => `${line} ${'x'.repeat(300)}`).join('\n');
+  const told = withLastLines('it died', many);
+  assert.ok(told.includes('its last lines: 40 x'));
+  assert.ok(told.length < 2_300, String(told.length));
 });
 
 table('a container that was there may have run, one that was not has not', () => {
@@ -650,7 +875,7 @@ const GOES_ON: readonly Waiting[] = [
     22,
     'StepTimeout',
     undefined,
-    { ...PLAIN, steps: [{ name: 'run', timeoutMs: 20_000 }] },
+    { ...PLAIN, steps: [step('run', 20_000)] },
   ],
   ['gates keep the time', pod([running('one', 2), running('two', 2), running('three', 2)]), 70, null, undefined, THREE],
   [
@@ -698,14 +923,104 @@ const GOES_ON: readonly Waiting[] = [
   ],
 ];
 
-for (const [what, object, second, expected, message, context = PLAIN] of GOES_ON) {
-  goesOn(what, () => {
-    const verdict = readPod(object, context, at(second));
-    assert.is.not(verdict.phase, 'ended');
-    assert.is(verdict.end?.reason ?? null, expected);
-    if (message) assert.match(String(messageOf(verdict)), message);
-  });
-}
+const WAITING = [waiting('run', 'PodInitializing'), waiting('notify', 'PodInitializing')];
+const BOTH = [running('run', 2), running('notify', 2)];
+const SERVICE_GOES_ON: readonly Waiting[] = [
+  ['a service that is not healthy yet', served(serving({ started: false }), WAITING, PENDING), 16, null],
+  [
+    'a service whose tries should be over, and that was not restarted',
+    served(serving({ started: false }), WAITING, PENDING),
+    19,
+    'ServiceUnhealthy',
+    /^service "db" did not become healthy: 3 tries failed$/,
+  ],
+  [
+    'a service that the kubelet gave up',
+    served(restarted(137, 1, 7), WAITING, PENDING),
+    9,
+    'ServiceUnhealthy',
+    /^service "db" did not become healthy: 3 tries failed$/,
+  ],
+  [
+    'a service that the kubelet gave up, and that ended politely',
+    served(restarted(0, 1, 7), WAITING, PENDING),
+    9,
+    'ServiceUnhealthy',
+    /did not become healthy/,
+  ],
+  [
+    'a service that ended by itself before it was healthy',
+    served(restarted(1, 1, 2), WAITING, PENDING),
+    9,
+    'ServiceUnhealthy',
+    /^service "db" ended with exit code 1 before the steps began$/,
+  ],
+  [
+    'a service that ends again and again',
+    served({ ...restarted(1, 1, 2), state: { waiting: { reason: 'CrashLoopBackOff' } } }, WAITING, PENDING),
+    9,
+    'ServiceUnhealthy',
+    /exit code 1 before/,
+  ],
+  [
+    'an image of a service that is missing',
+    served(waiting('db', 'ErrImagePull', 'not found'), WAITING, PENDING),
+    2,
+    'ImagePullFailed',
+  ],
+  [
+    'a start that took too long, since a service was not healthy',
+    served(serving({ started: false }), WAITING, PENDING),
+    31,
+    'StartTimeout',
+    /within 30s: service "db" is not healthy yet/,
+    { ...SERVED, services: [{ name: 'db', health: { ...HEALTH, retries: 100 } }] },
+  ],
+  [
+    'a service without a health check that ended before the steps began',
+    served(ended('db', 0, 1, 2), WAITING, PENDING),
+    3,
+    'ServiceUnhealthy',
+    /exit code 0 before the steps began/,
+    { ...SERVED, services: [{ name: 'db', health: null }] },
+  ],
+  ['a service beside its steps', served(serving(), BOTH), 30, null],
+  [
+    'a service that died under the steps',
+    served(restarted(1, 1, 20), BOTH),
+    22,
+    'ServiceUnhealthy',
+    /exit code 1 while step "run" was running/,
+  ],
+  [
+    'a service that died during `finally`',
+    served(restarted(1, 1, 20), [ended('run', 0, 2, 10), running('notify', 2)]),
+    22,
+    null,
+  ],
+  [
+    'a service that died when the end had been asked for',
+    served(restarted(1, 1, 20), BOTH, { metadata: deleting(5, 30) }),
+    22,
+    null,
+    undefined,
+    { ...SERVED, asked: { reason: 'JobRemoved', at: at(5) } },
+  ],
+];
+
+const GOING_ON = [
+  [GOES_ON, PLAIN],
+  [SERVICE_GOES_ON, SERVED],
+] as const;
+for (const [rows, usual] of GOING_ON)
+  for (const [what, object, second, expected, message, context = usual] of rows) {
+    goesOn(what, () => {
+      const verdict = readPod(object, context, at(second));
+      assert.is.not(verdict.phase, 'ended');
+      assert.is(verdict.end?.reason ?? null, expected);
+      if (message) assert.match(String(messageOf(verdict)), message);
+    });
+  }
 
 goesOn('what is ended for a time-out says so', () => {
   const verdict = readPod(pod([running('run', 2)]), PLAIN, at(62));
@@ -803,7 +1118,8 @@ const anyPod = fc
     const context: PodContext = {
       ...PLAIN,
       runMs,
-      steps: containers.map(({ name }) => ({ name, timeoutMs: null })),
+      steps: containers.map(({ name }) => step(name)),
+      gated: containers.length > 1,
       asked: asked === null ? null : { reason: 'CancelRequested', at: at(asked) },
     };
     const clean =
@@ -839,9 +1155,12 @@ property('is what a clean end amounts to, whatever comes after', () => {
           metadata: deleted(later),
         },
       );
-      const steps = names.map((name) => ({ name, timeoutMs: null }));
+      const steps = names.map((name) => step(name));
       const asked = { reason: 'JobRemoved' as const, at: at(later) };
-      assert.equal(judged(readPod(object, { ...PLAIN, steps, asked }, at(70))), ['succeeded', 'Completed']);
+      assert.equal(judged(readPod(object, { ...PLAIN, steps, gated: count > 1, asked }, at(70))), [
+        'succeeded',
+        'Completed',
+      ]);
     }),
   );
 });

@@ -1,97 +1,13 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Catalog, DesiredJob } from '../../src/job/model.ts';
-import type { LedgerView } from '../../src/ledger/port.ts';
+import type { DesiredJob } from '../../src/job/model.ts';
+import type { LiveRun } from '../../src/runner/port.ts';
 import { manifestFacts } from '../../src/reconciler/facts.ts';
 import { plan, type PlanInput } from '../../src/reconciler/plan.ts';
-import type { LiveRun } from '../../src/runner/port.ts';
-import type { Job, JobStatus } from '../../src/schemas/index.ts';
+import { attempt, exited, job, live, REVISION, status, summary, world } from './world.ts';
 
-const REVISION = 'a'.repeat(40);
-const digest = (letter: string): string => `v1:${letter.repeat(64)}`;
-
-function job(name: string, letter: string, spec: Partial<Job['spec']> = {}): DesiredJob {
-  const manifest: Job = {
-    apiVersion: 'runledger.dev/v1',
-    kind: 'Job',
-    metadata: { name },
-    spec: { image: 'alpine', run: 'true', ...spec },
-  };
-  return { name, manifest, path: `jobs/${name}.yaml`, position: { line: 1, column: 1 }, digest: digest(letter) };
-}
-
-function status(name: string, nextRun: number, letter: string, extra: Partial<JobStatus> = {}): JobStatus {
-  return {
-    apiVersion: 'runledger.dev/v1',
-    kind: 'JobStatus',
-    job: name,
-    source: { path: `jobs/${name}.yaml`, revision: REVISION },
-    phase: 'Idle',
-    conditions: [],
-    lastRuns: [],
-    next: [],
-    nextRun,
-    lastCommitDigest: digest(letter),
-    ...extra,
-  };
-}
-
-function live(desired: DesiredJob, run: number, phase: LiveRun['phase'], mine = true): LiveRun {
-  return {
-    record: {
-      job: desired.name,
-      run,
-      trigger: { kind: 'commit', revision: REVISION },
-      revision: REVISION,
-      path: desired.path,
-      digest: desired.digest,
-      covered: {},
-      spec: desired.manifest.spec,
-      labels: {},
-      params: {},
-      args: [],
-      chain: REVISION,
-      queued: '2026-01-01T00:00:00.000Z',
-    },
-    phase,
-    mine,
-    attempts: [],
-  };
-}
-
-interface World {
-  readonly jobs?: readonly DesiredJob[];
-  readonly catalog?: Partial<Catalog>;
-  readonly statuses?: readonly JobStatus[];
-  readonly live?: readonly LiveRun[];
-  readonly rest?: Partial<PlanInput>;
-}
-
-function world({ jobs = [], catalog, statuses = [], live: runs = [], rest }: World): PlanInput {
-  const view = {
-    head: REVISION,
-    statuses: new Map(statuses.map((each) => [each.job, each])),
-    invalid: [],
-  } as unknown as LedgerView;
-  return {
-    catalog: {
-      revision: REVISION,
-      jobs: new Map(jobs.map((each) => [each.name, each])),
-      runnerSets: new Map(),
-      invalidJobs: new Map(),
-      problems: [],
-      brokenFiles: new Map(),
-      ...catalog,
-    },
-    view,
-    live: runs,
-    requests: [],
-    changes: new Map(),
-    refuses: () => [],
-    triggers: true,
-    ...rest,
-  };
-}
+const running = (desired: DesiredJob, run: number): LiveRun => live(desired, run, { attempts: [attempt(null)] });
+const ended = (desired: DesiredJob, run: number): LiveRun => live(desired, run, { attempts: [attempt(exited(0))] });
 
 const lines = (input: PlanInput): readonly string[] =>
   plan(input).map(
@@ -128,33 +44,69 @@ test('going back to an older spec runs again, since only the last commit run cou
 
 test('a live commit run counts as the last one, so that its digest starts nothing while it is not recorded yet', () => {
   const desired = job('a', 'b');
-  assert.equal(
-    lines(world({ jobs: [desired], statuses: [status('a', 3, 'a')], live: [live(desired, 3, 'running')] })),
-    ['a wait 3 AlreadyRunning | nothing: run 3 is running'],
-  );
-  assert.equal(lines(world({ jobs: [desired], statuses: [status('a', 3, 'a')], live: [live(desired, 3, 'ended')] })), [
-    'a record 3 Ended | records: run 3 has ended',
-    'a none 3 Unchanged | nothing: unchanged since run 3',
+  assert.equal(lines(world({ jobs: [desired], statuses: [status('a', 3, 'a')], live: [running(desired, 3)] })), [
+    'a wait 3 AlreadyRunning | nothing: run 3 is running',
+  ]);
+  assert.equal(lines(world({ jobs: [desired], statuses: [status('a', 3, 'a')], live: [ended(desired, 3)] })), [
+    'a record 3 Ended | records: run 3 has ended and is recorded',
+  ]);
+  assert.equal(lines(world({ jobs: [desired], statuses: [status('a', 3, 'a')], live: [live(desired, 3)] })), [
+    'a wait 3 AlreadyRunning | nothing: run 3 is queued',
   ]);
 });
 
-test('a change during a run waits for its end, and runs in the same pass as the record of it', () => {
+test('a change during a run gets the next number at once, and waits there', () => {
   const before = job('a', 'a');
   const after = job('a', 'b');
-  assert.equal(lines(world({ jobs: [after], live: [live(before, 1, 'running')] })), [
-    'a wait 1 AlreadyRunning | waits: its spec changed, and run 1 is running',
+  for (const run of [live(before, 1), running(before, 1), ended(before, 1)])
+    assert.equal(lines(world({ jobs: [after], live: [run] })), ['a run 2 Changed | runs: spec changed']);
+  assert.equal(lines(world({ jobs: [after], live: [running(before, 1), live(after, 2)] })), [
+    'a wait 1 AlreadyRunning | nothing: run 1 is running',
   ]);
-  assert.equal(lines(world({ jobs: [after], live: [live(before, 1, 'ended')] })), [
-    'a record 1 Ended | records: run 1 has ended',
-    'a run 2 Changed | runs: spec changed',
-  ]);
+  assert.equal(
+    lines(world({ jobs: [before], live: [running(before, 1), live(after, 2)] })),
+    ['a run 3 Changed | runs: spec changed'],
+    'the newest commit run is what counts',
+  );
 });
 
 test('a run that another process has ended is waited for, never recorded twice', () => {
   const desired = job('a', 'a');
-  assert.equal(lines(world({ jobs: [desired], live: [live(desired, 1, 'ended', false)] })), [
+  assert.equal(lines(world({ jobs: [desired], live: [{ ...ended(desired, 1), mine: false }] })), [
     'a wait 1 AlreadyRunning | nothing: run 1 is running',
   ]);
+});
+
+test('a run whose claim alone is there goes on under its number while the job still says it', () => {
+  const before = job('a', 'a');
+  const claimed = live(before, 1, { held: false });
+  assert.equal(lines(world({ jobs: [before], live: [claimed] })), [
+    'a wait 1 AlreadyRunning | nothing: run 1 is queued',
+  ]);
+  assert.equal(lines(world({ jobs: [job('a', 'b')], live: [claimed] })), [
+    'a record 1 Superseded | records: the job has changed before run 1 was started',
+    'a run 2 Changed | runs: spec changed',
+  ]);
+  assert.equal(
+    lines(world({ jobs: [job('a', 'b')], live: [{ ...claimed, mine: false }] })),
+    ['a run 2 Changed | runs: spec changed'],
+    'another process’ run is its own',
+  );
+});
+
+test('a digest that was passed over runs again only at another revision', () => {
+  const desired = job('a', 'b');
+  const passedOver = summary(3, { result: 'cancelled', reason: 'Superseded', digest: desired.digest });
+  const known = status('a', 4, 'a', { lastRuns: [passedOver] });
+  assert.equal(
+    plan(world({ jobs: [desired], statuses: [known] })).map(({ action }) => action),
+    ['none'],
+  );
+  const elsewhere = world({ jobs: [desired], statuses: [known], catalog: { revision: 'b'.repeat(40) } });
+  assert.equal(
+    plan(elsewhere).map(({ action }) => action),
+    ['run'],
+  );
 });
 
 test('suspended, refused and request-only jobs say so; a request runs a suspended job all the same', () => {
@@ -176,22 +128,12 @@ test('a request makes one run, ever', () => {
   const desired = job('a', 'a');
   const trigger = { kind: 'request', id: 'r1' } as const;
   const rest = { requests: [{ job: 'a', id: 'r1', params: {}, args: [] }], triggers: false };
-  const before = live(desired, 1, 'ended');
-  const ended = { ...before, record: { ...before.record, trigger } };
+  const before = live(desired, 1, { record: { trigger }, attempts: [attempt(exited(0))] });
   assert.equal(
-    plan(world({ jobs: [desired], live: [ended], rest })).map(({ action }) => action),
-    ['record', 'none'],
+    plan(world({ jobs: [desired], live: [before], rest })).map(({ action }) => action),
+    ['record'],
   );
-  const run = {
-    run: 1,
-    result: 'succeeded',
-    reason: 'Completed',
-    exitCode: 0,
-    trigger,
-    revision: REVISION,
-    finished: '2026-01-01T00:00:00Z',
-  } as const;
-  const recorded = status('a', 2, 'a', { lastRuns: [run] });
+  const recorded = status('a', 2, 'a', { lastRuns: [summary(1, { trigger })] });
   assert.equal(
     plan(world({ jobs: [desired], statuses: [recorded], rest })).map(({ action }) => action),
     ['none'],
@@ -209,13 +151,21 @@ test('a job of a file that does not parse now is invalid and its run goes on; on
   const broken = world({
     catalog: { brokenFiles },
     statuses: [status('b', 2, 'x')],
-    live: [live(job('b', 'x'), 2, 'running')],
+    live: [running(job('b', 'x'), 2)],
   });
   assert.equal(lines(broken), ['b invalid Invalid | invalid: jobs/b.yaml:3:5: spec.image: is missing']);
+  const first = world({ catalog: { brokenFiles }, live: [running(job('b', 'x'), 1)] });
+  assert.equal(lines(first), lines(broken), 'its first run too, of which the ledger knows nothing yet');
   assert.equal(lines(world({ statuses: [status('b', 2, 'x')] })), [
     'b removed Removed | removed: no longer in jobs/b.yaml; its history stays',
   ]);
-  const gone = world({ statuses: [status('b', 2, 'x')], live: [live(job('b', 'x'), 2, 'running')] });
+  const cancelled = { ...running(job('b', 'x'), 2), cancelled: 'JobRemoved' } as const;
+  assert.equal(
+    lines(world({ statuses: [status('b', 2, 'x')], live: [cancelled] })),
+    ['b removed Removed | removed: no longer in jobs/b.yaml; its history stays'],
+    'it is cancelled once',
+  );
+  const gone = world({ statuses: [status('b', 2, 'x')], live: [running(job('b', 'x'), 2)] });
   assert.equal(lines(gone), ['b cancel 2 JobRemoved | cancels: run 2, since the job is no longer in jobs/b.yaml']);
 });
 
@@ -226,23 +176,6 @@ test('a removed job is told once; one that comes back keeps its numbers', () => 
   const removed = status('b', 4, 'b', { conditions: [...conditions] });
   assert.equal(lines(world({ statuses: [removed] })), []);
   assert.equal(lines(world({ jobs: [job('b', 'c')], statuses: [removed] })), ['b run 4 Changed | runs: spec changed']);
-});
-
-test('planning what the plan produced gives nothing to run', () => {
-  const jobs = ['a', 'b', 'c'].map((name) => job(name, name));
-  const first = plan(world({ jobs }));
-  const runs = first.map((action) =>
-    live(jobs.find(({ name }) => name === action.job) ?? job('x', 'x'), action.run ?? 0, 'running'),
-  );
-  assert.equal(
-    plan(world({ jobs, live: runs })).filter(({ action }) => action === 'run'),
-    [],
-  );
-  const statuses = first.map((action) => status(action.job, (action.run ?? 0) + 1, action.job));
-  assert.equal(
-    plan(world({ jobs, statuses })).map(({ action }) => action),
-    ['none', 'none', 'none'],
-  );
 });
 
 test('a plan limited to some jobs names only those', () => {

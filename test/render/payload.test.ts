@@ -3,6 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { randomBytes } from 'node:crypto';
 import { isCoded } from '../../src/errors.ts';
+import { tasksOf } from '../../src/job/fan-out.ts';
 import { PAYLOAD_LIMIT, recordFrom, renderPayload } from '../../src/render/payload.ts';
 import type { Job } from '../../src/schemas/index.ts';
 import type { RunFile, RunRecord } from '../../src/runner/port.ts';
@@ -91,6 +92,55 @@ test('files are text where they are text, and bytes where not', () => {
 test('the gate travels with several steps only', () => {
   assert.is(renderRun(recordOf(readJob('hello'))).payload.data?.['gate'], undefined);
   assert.match(renderRun(recordOf(readJob('report'))).payload.data?.['gate'] ?? '', /^# The gate/);
+});
+
+test('one payload holds what the tasks of its run fill in, each content once', () => {
+  const record = recordOf(
+    jobWith({
+      matrix: { node: [22, 24], mode: ['fast', 'slow'] },
+      files: [
+        { path: 'same', content: 'x' },
+        { path: 'conf/${{ matrix.node }}', content: 'mode: ${{ matrix.mode }}' },
+        { path: 'named/${{ matrix.node }}', from: 'lib.sh' },
+      ],
+      run: 'x',
+    }),
+  );
+  const { payload } = renderRun(record);
+  const { gate: _gate, run: _run, 'script.run': _script, ...files } = payload.data ?? {};
+  const variants = Object.entries(files).filter(([key]) => key.startsWith('file.1'));
+  assert.equal(variants.map(([, content]) => content).sort(), ['mode: fast', 'mode: slow']);
+  assert.equal(Object.keys(files).length, 4);
+  assert.equal([files['file.0'], files['file.2']], ['x', 'lib.sh\n']);
+  assert.equal(recordFrom(payload), record);
+  for (const { name, matrix } of tasksOf(record.spec)) {
+    const { pod } = renderRun(record, {}, name);
+    const sources = pod.spec?.volumes?.find(({ projected }) => projected)?.projected?.sources ?? [];
+    const mounted = sources.map(({ configMap }) => {
+      const [item] = configMap?.items ?? [];
+      return [item?.path, payload.data?.[item?.key ?? '']];
+    });
+    const node = String(matrix['node']);
+    assert.equal(mounted, [
+      ['same', 'x'],
+      [`conf/${node}`, `mode: ${String(matrix['mode'])}`],
+      [`named/${node}`, 'lib.sh\n'],
+    ]);
+  }
+});
+
+test('a task that can not be filled in takes nothing from the others', () => {
+  const spec: Job['spec'] = {
+    matrix: { include: [{ a: 'x', b: 'y' }, { a: 'z' }] },
+    files: [{ path: 'f', content: 'is ${{ matrix.b }}' }],
+    run: 'x',
+  };
+  const record = recordOf(jobWith(spec));
+  assert.match(JSON.stringify(renderRun(record).payload.data), 'is y');
+  assert.throws(
+    () => renderRun(record, {}, 'z'),
+    (error: Error) => isCoded(error, 'ExpressionFailed') && error.errorClass === 'terminal',
+  );
 });
 
 test('a payload is immutable and belongs to its claim', () => {

@@ -187,6 +187,126 @@ test('steps of several users share what they make', () => {
   assert.not.match(args([1, 1]), 'umask');
 });
 
+const sidecars = (spec: Job['spec'], changes: Parameters<typeof renderPodOf>[1] = {}): readonly V1Container[] =>
+  (renderPodOf(spec, changes).spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+
+test('a single step with a service is gated, and the service is reached by its name', () => {
+  const { spec } = renderPodOf({ run: 'x', services: { db: { image: 'db' }, cache: { image: 'cache' } } });
+  assert.equal(spec?.hostAliases, [{ ip: '127.0.0.1', hostnames: ['db', 'cache'] }]);
+  assert.equal(
+    spec?.initContainers?.map(({ name, restartPolicy }) => [name, restartPolicy]),
+    [
+      ['runledger-gate', undefined],
+      ['db', 'Always'],
+      ['cache', 'Always'],
+    ],
+  );
+  assert.match(spec?.containers[0]?.args?.join(' ') ?? '', 'gates=1');
+});
+
+test('a service has nothing of the job’s environment and folders, and its own user', () => {
+  const job: Job['spec'] = {
+    run: 'x',
+    env: { A: 'job' },
+    user: 1000,
+    services: {
+      db: { image: 'db', env: { B: '$(A)', HOME: '/var/db' }, tmpfs: ['/data', '/run'] },
+      web: { image: 'web', user: 0 },
+    },
+  };
+  const [db, web] = sidecars(job);
+  assert.equal(db?.env, [
+    { name: 'B', value: '$$(A)' },
+    { name: 'HOME', value: '/var/db' },
+  ]);
+  assert.equal(
+    db?.volumeMounts?.map(({ name, mountPath }) => `${name} ${mountPath}`),
+    ['runledger-service-homes /runledger/home', 'runledger-tmpfs-1 /data', 'runledger-tmpfs-1 /run'],
+  );
+  assert.equal([db?.securityContext?.runAsUser, web?.securityContext?.runAsUser], [1000, 0]);
+  assert.equal(web?.env, [{ name: 'HOME', value: '/runledger/home' }]);
+});
+
+test('interval, timeout and retries are those of the probe, with the defaults of the format', () => {
+  const [db] = sidecars({ run: 'x', services: { db: { image: 'db', health: { command: ['ready', '$(X)'] } } } });
+  assert.equal(db?.startupProbe, {
+    exec: { command: ['ready', '$$(X)'] },
+    periodSeconds: 10,
+    timeoutSeconds: 5,
+    failureThreshold: 3,
+    terminationGracePeriodSeconds: 1,
+  });
+  assert.is(sidecars({ run: 'x', services: { db: { image: 'db' } } })[0]?.startupProbe, undefined);
+});
+
+test('services leave the steps what the ceiling of the policy leaves', () => {
+  const limits = { memory: '1Gi', cpu: '500m' };
+  const services = { db: { image: 'db', resources: { limits } }, web: { image: 'web', resources: { limits } } };
+  const maxResources = { memory: '4Gi', cpu: 2, 'nvidia.com/gpu': 1 };
+  const { spec } = renderPodOf({ run: 'x', services }, { maxResources });
+  assert.equal(spec?.containers[0]?.resources, {
+    requests: { memory: '0', cpu: '0' },
+    limits: { memory: String(2 * 2 ** 30), cpu: '1000m' },
+  });
+});
+
+test('hooks run in the image of the first step and as its user', () => {
+  const steps = [
+    { name: 'a', run: 'x', image: 'first', user: 7, env: { A: 'step' } },
+    { name: 'b', run: 'x', image: 'second' },
+  ];
+  const job = jobWith({ hooks: { before: 'y', after: 'z' }, steps, finally: [{ name: 'c', run: 'x' }] });
+  const { pod, payload } = renderRun(recordOf(job, { defaultHooks: { before: 'v', after: 'w' } }));
+  assert.equal(
+    pod.spec?.containers.map(({ name, image, securityContext }) => [name, image, securityContext?.runAsUser]),
+    [
+      ['runledger-default-before', 'first', 7],
+      ['runledger-before', 'first', 7],
+      ['a', 'first', 7],
+      ['b', 'second', 65532],
+      ['c', 'busybox:1.36', 65532],
+      ['runledger-after', 'first', 7],
+      ['runledger-default-after', 'first', 7],
+    ],
+  );
+  assert.equal(
+    ['defaults.hooks.before', 'hooks.before', 'hooks.after', 'defaults.hooks.after'].map(
+      (name) => payload.data?.[`script.${name}`],
+    ),
+    ['v', 'y', 'z', 'w'],
+  );
+  assert.is(variables(pod.spec?.containers[1] as V1Container)['A'], undefined);
+});
+
+test('a step whose condition does not hold is no container, and what is left may need no gate', () => {
+  const steps = [
+    { name: 'a', run: 'x', if: "trigger.kind == 'schedule'" },
+    { name: 'b', run: 'x' },
+  ];
+  const { spec } = renderPodOf({ steps, finally: [{ name: 'c', run: 'x', if: 'run.number > 99' }] });
+  assert.equal(
+    spec?.containers.map(({ name }) => name),
+    ['b'],
+  );
+  assert.is(spec?.initContainers, undefined);
+});
+
+test('a task has a name, slots and variables of its own', () => {
+  const job = jobWith({
+    env: { A: 'job', B: 'job' },
+    tasks: ['unit', { name: 'ui', slots: 4, env: { A: 'task' } }],
+    run: 'x',
+  });
+  const { pod } = renderRun(recordOf(job), {}, 'ui');
+  const { A, B, RUNLEDGER_TASK, RUNLEDGER_SLOTS } = variables(pod.spec?.containers[0] as V1Container);
+  assert.equal(
+    { A, B, RUNLEDGER_TASK, RUNLEDGER_SLOTS },
+    { A: 'task', B: 'job', RUNLEDGER_TASK: 'ui', RUNLEDGER_SLOTS: '4' },
+  );
+  assert.is(pod.metadata?.labels?.['runledger.dev/task'], 'ui');
+  assert.is.not(pod.metadata?.name, renderRun(recordOf(job), {}, 'unit').pod.metadata?.name);
+});
+
 test('only root may be root', () => {
   const [build, install] = containers({
     steps: [

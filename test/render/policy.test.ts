@@ -314,6 +314,58 @@ test('the limits of steps do not add up, since one runs at a time', () => {
   assert.is(judge(job, { maxResources: { memory: '4Gi', cpu: 2 } }), '');
 });
 
+const SERVICE_CASES: readonly Case[] = [
+  [
+    'an image of a service',
+    { run: 'x', services: { db: { image: 'evil' } } },
+    { images: ['busybox'] },
+    'pod.spec.containers[db].image: the policy does not allow docker.io/library/evil:latest; it allows busybox',
+  ],
+  [
+    'a Secret of a service',
+    { run: 'x', services: { db: { image: 'x', env: { P: { secret: { name: 'root', key: 'k' } } } } } },
+    { secrets: [] },
+    'pod.spec.containers[db].env[P]: the policy does not allow the Secret root; it allows none',
+  ],
+  [
+    'a service that is root',
+    { run: 'x', services: { db: { image: 'x', user: 0 } } },
+    {},
+    'pod.spec.containers[db].securityContext.runAsUser: the policy allows no root; write user: with another number',
+  ],
+  [
+    'a service without a limit',
+    { run: 'x', services: { db: { image: 'x' } } },
+    { maxResources: { memory: '1Gi' } },
+    'pod.spec.containers[db].resources.limits.memory: has no limit, and the policy allows 1Gi in all; write resources.limits.memory',
+  ],
+  [
+    'a service and a step that are too much together',
+    {
+      run: 'x',
+      resources: { limits: { memory: '600Mi' } },
+      services: { db: { image: 'x', resources: { limits: { memory: '600Mi' } } } },
+    },
+    { maxResources: { memory: '1Gi' } },
+    'pod.spec.containers[*].resources.requests.memory: the policy allows 1Gi in all; write no more; ' +
+      'pod.spec.containers[*].resources.limits.memory: the policy allows 1Gi in all; write no more',
+  ],
+  [
+    'the container of a hook',
+    { run: 'x', hooks: { after: 'y' }, pod: { containers: [{ name: 'runledger-after', env: [] }] } },
+    {},
+    'spec.pod.containers[runledger-after]: the job has no step of this name; it has run, and further containers are steps',
+  ],
+];
+for (const [what, spec, policy, found] of SERVICE_CASES)
+  test(`refuses ${what}`, () => assert.is(judge(jobWith(spec), policy), found));
+
+test('a service beside the steps within the ceiling is fine', () => {
+  const resources = { limits: { memory: '512Mi' } };
+  const spec = { run: 'x', services: { db: { image: 'x', resources, tmpfs: ['/a'] } } };
+  assert.is(judge(jobWith(spec), { images: ['busybox', 'x'], maxResources: { memory: '1Gi' } }), '');
+});
+
 test('all violations are told at once', () => {
   const job = jobWith({ run: 'x', image: 'evil', user: 0, pod: { nodeName: 'n', hostNetwork: true } });
   const { pod } = renderRun(recordOf(job));

@@ -3,16 +3,17 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { V1ConfigMap, V1Pod } from '@kubernetes/client-node';
 import { load } from 'js-yaml';
+import { tasksOf } from '../../src/job/fan-out.ts';
 import { resolveParameters } from '../../src/job/parameters.ts';
 import { renderBudget } from '../../src/render/budget.ts';
 import { renderClaim } from '../../src/render/claim.ts';
 import { type PodContext, UNKNOWN_UID } from '../../src/render/context.ts';
 import { renderPayload } from '../../src/render/payload.ts';
 import { renderPod } from '../../src/render/pod.ts';
-import type { RunFile, RunRecord } from '../../src/runner/port.ts';
+import type { RunFile, RunRecord, RunTask } from '../../src/runner/port.ts';
 import { type Job, validators } from '../../src/schemas/index.ts';
 
-export const FIXTURES = ['hello', 'migrate', 'report', 'two-users', 'placed'] as const;
+export const FIXTURES = ['hello', 'migrate', 'report', 'two-users', 'placed', 'integration'] as const;
 export const FOLDER = join(import.meta.dirname, 'fixtures');
 
 export const CONTEXT: PodContext = {
@@ -84,14 +85,22 @@ export interface Rendered {
   readonly all: readonly (V1ConfigMap | V1Pod | ReturnType<typeof renderBudget>)[];
 }
 
-/** Everything of a run, with owners that are not there. */
-export function renderRun(record: RunRecord, changes: Partial<PodContext> = {}): Rendered {
+/** A task of the run by its name; the first one without. */
+export function taskOf({ spec }: RunRecord, name?: string): RunTask {
+  const tasks = tasksOf(spec);
+  const task = name === undefined ? tasks[0] : tasks.find((one) => one.name === name);
+  if (!task) throw new Error(`no task ${name} among ${tasks.map((one) => one.name).join(', ')}`);
+  return task;
+}
+
+/** Everything of a run, with the pod of one task, and with owners that are not there. */
+export function renderRun(record: RunRecord, changes: Partial<PodContext> = {}, task?: string): Rendered {
   const base = { ...CONTEXT, ...changes };
   const claim = renderClaim(record, base);
   const owner = { name: claim.metadata?.name ?? '', uid: UNKNOWN_UID };
   const payload = renderPayload({ record, files: filesOf(record), context: base, claim: owner });
   const context = { ...base, payload: { name: payload.metadata?.name ?? '', uid: UNKNOWN_UID } };
-  const pod = renderPod({ record, task: 'default', attempt: 1, slots: 1, context });
+  const pod = renderPod({ record, task: taskOf(record, task), attempt: 1, context });
   return { claim, payload, pod, all: [claim, payload, pod, renderBudget(base)] };
 }
 

@@ -5,7 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createLiveLog, createLiveLogReader } from '../../src/runner/process/livelog.ts';
 import { followRun } from '../../src/runner/process/index.ts';
-import { HOST, never, recordOf, textOf, waitForEnd, withWorld } from './world.ts';
+import { begin, HOST, never, recordOf, textOf, waitForEnd, withWorld } from './world.ts';
 
 const follow = suite('followRun');
 
@@ -14,7 +14,7 @@ const key = { job: 'report', run: 1 };
 follow('yields the lines of a run from its beginning until it ends', () =>
   withWorld(async (world) => {
     const runner = world.runner();
-    await runner.start(recordOf({ run: `for i in 1 2 3; do echo "line $i"; sleep 0.2; done` }), [], never);
+    await begin(runner, recordOf({ run: `for i in 1 2 3; do echo "line $i"; sleep 0.2; done` }));
     const lines: string[] = [];
     for await (const line of followRun({ stateDir: world.stateDir, key, hostname: HOST, signal: never, pollMs: 10 }))
       lines.push(line);
@@ -34,7 +34,7 @@ follow('ends when the run is released, or was never there, or with the signal', 
     };
     assert.is(await all(never), 0);
     const runner = world.runner();
-    await runner.start(recordOf({ run: 'echo x; sleep 300' }), [], never);
+    await begin(runner, recordOf({ run: 'echo x; sleep 300' }));
     const stop = new AbortController();
     const following = all(stop.signal);
     while (world.lines.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));

@@ -1,13 +1,28 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isCoded } from '../../src/errors.ts';
+import { tasksOf } from '../../src/job/fan-out.ts';
+import type { AttemptStart, RunRecord } from '../../src/runner/port.ts';
 import { createProcesses, createProcessRunner } from '../../src/runner/process/index.ts';
-import { endedAttempt, HOST, isAlive, never, pidIn, recordOf, textOf, until, waitForEnd, withWorld } from './world.ts';
+import {
+  begin,
+  endedAttempt,
+  HOST,
+  isAlive,
+  never,
+  phaseOf,
+  pidIn,
+  recordOf,
+  textOf,
+  until,
+  waitForEnd,
+  withWorld,
+} from './world.ts';
 
 const owner = fileURLToPath(new URL('owner.ts', import.meta.url));
 
@@ -39,6 +54,8 @@ function startOwner(stateDir: string, spec: object) {
     },
   };
 }
+
+const first = ({ spec }: RunRecord): readonly AttemptStart[] => tasksOf(spec).map((task) => ({ task, number: 1 }));
 
 const zombiesOfOurs = (): string[] =>
   readdirSync('/proc').filter((name) => {
@@ -118,39 +135,112 @@ life(
     }),
 );
 
-life('a claim is made once: the second start starts nothing', () =>
+life('a claim is made once, and so is an attempt', () =>
   withWorld(async (world) => {
     const [one, two] = [world.runner(), world.runner()];
     const record = recordOf({ run: `echo x >> ${world.dir}/ran` });
-    const results = await Promise.all([one, two, one, two].map((runner) => runner.start(record, [], never)));
-    assert.equal(results.sort(), ['exists', 'exists', 'exists', 'started']);
-    await waitForEnd(one, record);
-    assert.is(await one.start(record, [], never), 'exists');
+    const results = await Promise.all([one, two, one, two].map((runner) => runner.claim(record, never)));
+    assert.is(results.filter((result) => result === 'claimed').length, 2, 'its own claim is one');
+    const mine = results[0] === 'claimed' ? one : two;
+    await Promise.all([1, 2, 3].map(() => mine.start(record, [], first(record), never)));
+    await waitForEnd(mine, record);
+    await mine.start(record, [], first(record), never);
     assert.is(await readFile(join(world.dir, 'ran'), 'utf8'), 'x\n');
     assert.equal(readdirSync(join(world.stateDir, 'staging')), []);
   }),
 );
 
-life('runs beyond the concurrency wait, and one that is cancelled while it waits never starts', () =>
+life('a claim under another digest or trigger is somebody else’s, whoever made it', () =>
   withWorld(async (world) => {
-    const runner = world.runner({ concurrency: 1 });
-    const first = recordOf({ run: 'sleep 0.5' }, { run: 1 });
-    const second = recordOf({ run: `touch ${world.dir}/second` }, { run: 2 });
-    const third = recordOf({ run: 'true' }, { run: 3 });
-    for (const record of [first, second, third]) await runner.start(record, [], never);
-    const phases = await until('the first one runs', async () => {
-      const runs = await runner.list(never);
-      return runs[0]?.phase === 'running' && runs.map(({ phase, mine }) => `${phase} ${mine}`);
+    const runner = world.runner();
+    const record = recordOf({ run: 'true' });
+    assert.is(await runner.claim(record, never), 'claimed');
+    assert.is(await runner.claim({ ...record, queued: '2027-01-01T00:00:00.000Z' }, never), 'claimed');
+    assert.is(await runner.claim({ ...record, digest: `v1:${'cd'.repeat(32)}` }, never), 'exists');
+    assert.is(await runner.claim({ ...record, trigger: { kind: 'request', id: 'r' } }, never), 'exists');
+  }),
+);
+
+life('a run waits as long as nobody makes an attempt, with what it will execute put down', () =>
+  withWorld(async (world) => {
+    const runner = world.runner();
+    const record = recordOf({ files: [{ path: 'a', content: 'x' }], run: 'cat "$RUNLEDGER_FILES/a"' });
+    await runner.claim(record, never);
+    const look = async (): Promise<string> => {
+      const [run] = await runner.list(never);
+      return `${run?.held} ${run?.mine} ${run?.attempts.length}`;
+    };
+    assert.is(await look(), 'false true 0');
+    const needs = { build: { run: 3, result: 'succeeded', vars: { a: 'b' } } } as const;
+    await runner.start({ ...record, needs }, [{ path: 'a', mode: 0o644, content: Buffer.from('one\n') }], [], never);
+    assert.is(await look(), 'true true 0');
+    await runner.start(record, [{ path: 'a', mode: 0o644, content: Buffer.from('two\n') }], first(record), never);
+    assert.is((await waitForEnd(runner, record)).text, 'run stdout one\n', 'what was put down first counts');
+    assert.equal((await runner.list(never))[0]?.record.needs, needs);
+  }),
+);
+
+life('tasks run beside each other, each with its own environment, and attempts have folders of their own', () =>
+  withWorld(async (world) => {
+    const runner = world.runner();
+    const record = recordOf({
+      parameters: { node: { default: '1' } },
+      matrix: { node: [22, 24] },
+      env: { BOTH: 'job' },
+      run: [
+        `touch ${world.dir}/$RUNLEDGER_TASK`,
+        `while ! test -e ${world.dir}/22 || ! test -e ${world.dir}/24; do sleep 0.05; done`,
+        'test ! -e mark; touch mark',
+        'echo "$RUNLEDGER_TASK $RUNLEDGER_MATRIX_NODE $RUNLEDGER_PARAM_node $RUNLEDGER_ATTEMPT $RUNLEDGER_SLOTS"',
+      ].join('\n'),
     });
-    assert.equal(phases, ['running true', 'queued true', 'queued true']);
-    await runner.cancel(second, 'Superseded');
-    assert.equal((await waitForEnd(runner, second)).ending, { kind: 'cancelled', reason: 'Superseded', step: null });
-    assert.equal((await waitForEnd(runner, third)).ending, { kind: 'exited', step: 'run', exitCode: 0 });
-    assert.not.ok(existsSync(join(world.dir, 'second')));
-    const { ending, started } = await waitForEnd(runner, first);
-    assert.equal(ending, { kind: 'exited', step: 'run', exitCode: 0 });
-    assert.type(started, 'string');
-    assert.ok(world.changes.some(({ run }) => run === 3));
+    await begin(runner, record);
+    await waitForEnd(runner, record);
+    const task = tasksOf(record.spec)[1]!;
+    await runner.start(record, [], [{ task, number: 2 }], never);
+    await waitForEnd(runner, record);
+    const [run] = await runner.list(never);
+    assert.equal(
+      run?.attempts.map(({ task: name, number, output }) => [name, number, textOf(output?.log ?? new Uint8Array())]),
+      [
+        ['22', 1, 'run stdout 22 22 22 1 1\n'],
+        ['24', 1, 'run stdout 24 24 24 1 1\n'],
+        ['24', 2, 'run stdout 24 24 24 2 1\n'],
+      ],
+    );
+  }),
+);
+
+life('cancelling some tasks leaves the run and its other tasks alone', () =>
+  withWorld(async (world) => {
+    const runner = world.runner();
+    const record = recordOf({ tasks: ['a', 'b'], run: `echo $$ > ${world.dir}/$RUNLEDGER_TASK\nexec sleep 300` });
+    await begin(runner, record);
+    await pidIn(join(world.dir, 'a'));
+    await pidIn(join(world.dir, 'b'));
+    await runner.cancel(record, 'Aborted', ['b']);
+    const b = await until('b ended', async () => {
+      const [run] = await runner.list(never);
+      return run?.attempts.find(({ task, ending }) => task === 'b' && ending !== null) && run;
+    });
+    assert.equal(b.attempts[1]?.ending, { kind: 'cancelled', reason: 'Aborted', step: 'run' });
+    assert.is(b.attempts[0]?.ending, null);
+    assert.is(b.cancelled, undefined);
+  }),
+);
+
+life('a run that is cancelled while it waits says so from then on, and never starts', () =>
+  withWorld(async (world) => {
+    const runner = world.runner();
+    const record = recordOf({ run: `touch ${world.dir}/ran` });
+    await runner.claim(record, never);
+    await runner.cancel(record, 'JobRemoved');
+    await runner.cancel(record, 'Superseded');
+    const [run] = await world.runner({ observe: true }).list(never);
+    assert.is(run?.cancelled, 'JobRemoved', 'the first reason counts');
+    assert.equal(world.changes.at(-1), record);
+    await runner.cancel({ job: 'other', run: 1 }, 'JobRemoved');
+    assert.equal(readdirSync(join(world.stateDir, 'runs')), ['report-1']);
   }),
 );
 
@@ -158,7 +248,7 @@ life('cancel ends a run with its reason, and whoever releases a run that is exec
   withWorld(async (world) => {
     const runner = world.runner();
     const record = recordOf({ run: 'echo $$\nexec sleep 300' });
-    await runner.start(record, [], never);
+    await begin(runner, record);
     await until('it prints', () => world.lines.length > 0);
     try {
       await runner.release([record], never);
@@ -174,35 +264,39 @@ life('cancel ends a run with its reason, and whoever releases a run that is exec
   }),
 );
 
-life('close cancels everything, waits for it, and starts nothing after', () =>
+life('close cancels what has begun, waits for it, leaves what waits, and starts nothing after', () =>
   withWorld(async (world) => {
-    const runner = world.runner({ concurrency: 1 });
-    for (const run of [1, 2])
-      await runner.start(recordOf({ timeouts: { grace: '1s' }, run: stubborn(world.dir) }, { run }), [], never);
+    const runner = world.runner();
+    await begin(runner, recordOf({ timeouts: { grace: '1s' }, run: stubborn(world.dir) }));
+    await runner.claim(recordOf({ run: 'true' }, { run: 2 }), never);
     const child = await pidIn(join(world.dir, 'child'));
-    await runner.close('Aborted');
+    await runner.close('CancelRequested');
     assert.not.ok(isAlive(child));
     const runs = await runner.list(never);
     assert.equal(
-      runs.map(({ attempts: [attempt] }) => attempt?.ending),
+      runs.map(({ attempts: [attempt], cancelled }) => [attempt?.ending, cancelled]),
       [
-        { kind: 'cancelled', reason: 'Aborted', step: 'run' },
-        { kind: 'cancelled', reason: 'Aborted', step: null },
+        [{ kind: 'cancelled', reason: 'CancelRequested', step: 'run' }, 'CancelRequested'],
+        [undefined, undefined],
       ],
     );
-    try {
-      await runner.start(recordOf({ run: 'true' }, { run: 3 }), [], never);
-      assert.unreachable();
-    } catch (error) {
-      assert.ok(isCoded(error, 'RunnerClosed'), String(error));
-    }
+    for (const refused of [
+      () => runner.claim(recordOf({ run: 'true' }, { run: 3 }), never),
+      () => runner.start(recordOf({ run: 'true' }, { run: 2 }), [], [], never),
+    ])
+      try {
+        await refused();
+        assert.unreachable();
+      } catch (error) {
+        assert.ok(isCoded(error, 'RunnerClosed'), String(error));
+      }
   }),
 );
 
 life('kill ends what runs at once', () =>
   withWorld(async (world) => {
     const runner = world.runner();
-    await runner.start(recordOf({ run: stubborn(world.dir) }), [], never);
+    await begin(runner, recordOf({ run: stubborn(world.dir) }));
     const pids = [await pidIn(join(world.dir, 'child')), await pidIn(join(world.dir, 'grandchild'))];
     runner.kill();
     await until('they are gone', () => !pids.some(isAlive));
@@ -214,17 +308,17 @@ life('a run whose runledger was killed is found as lost, told truthfully, and cl
     const spec = { env: {}, steps: [{ name: 'long', run: `echo before\n${stubborn(world.dir)}` }] };
     const dying = startOwner(world.stateDir, spec);
     const pids = [await pidIn(join(world.dir, 'child')), await pidIn(join(world.dir, 'grandchild'))];
-    const live = join(world.stateDir, 'runs', 'report-1', 'live.log');
+    const live = join(world.stateDir, 'runs', 'report-1', 'attempts', 'default.1', 'live.log');
     await until('its output is there', async () => (await readFile(live, 'utf8')).includes('before'));
     const watcher = world.runner();
     const [alive] = await watcher.list(never);
-    assert.is(`${alive?.phase} ${alive?.mine}`, 'running false');
+    assert.is(`${alive && phaseOf(alive)} ${alive?.mine}`, 'running false');
     await dying.kill();
     assert.ok(pids.every(isAlive), 'they outlive the one that started them');
 
     const observer = world.runner({ observe: true });
     const [seen] = await observer.list(never);
-    assert.is(`${seen?.phase} ${seen?.mine} ${seen?.attempts[0]?.ending?.kind}`, 'ended true lost');
+    assert.is(`${seen?.mine} ${seen?.attempts[0]?.ending?.kind}`, 'true lost');
     assert.ok(pids.every(isAlive), 'looking changes nothing');
 
     const runs = await watcher.list(never);
@@ -244,23 +338,54 @@ life('a run whose runledger was killed is found as lost, told truthfully, and cl
     assert.equal(endedAttempt(later, { job: 'report', run: 1 }), attempt, 'the same each time');
     const [others] = await world.runner().list(never);
     assert.is(others?.mine, false, 'one process records it');
-    assert.is(await watcher.start(recordOf(spec), [], never), 'exists');
+    assert.is(await begin(watcher, recordOf(spec)), 'claimed', 'it has it now');
+    assert.equal((await watcher.list(never))[0]?.attempts, later[0]?.attempts, 'and makes nothing twice');
   }),
 );
 
-life('a run whose runledger was killed before it started is lost too', () =>
+/** A claim as another process has left it. */
+async function leave(world: { readonly stateDir: string }, owner: object, ...files: readonly [string, unknown][]) {
+  const folder = join(world.stateDir, 'runs', 'report-1');
+  const record = recordOf({ run: 'true' });
+  const claim = { format: 1, record, owner: { ...owner, id: 'x' } };
+  for (const [name, content] of [['claim.json', claim] as const, ...files]) {
+    const path = join(folder, name);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, JSON.stringify(content));
+  }
+  return record;
+}
+
+async function deadProcess(): Promise<object> {
+  const dead = spawn('true');
+  await new Promise((resolve) => dead.once('exit', resolve));
+  return { ...createProcesses(HOST).self, pid: dead.pid };
+}
+
+life('an attempt whose runledger was killed before its first step is lost too', () =>
   withWorld(async (world) => {
-    const dead = spawn('true');
-    await new Promise((resolve) => dead.once('exit', resolve));
-    const self = createProcesses(HOST).self;
-    const folder = join(world.stateDir, 'runs', 'report-1');
-    await mkdir(folder, { recursive: true });
-    const claim = { format: 1, record: recordOf({ run: 'true' }), owner: { ...self, pid: dead.pid, id: 'x' } };
-    await writeFile(join(folder, 'claim.json'), JSON.stringify(claim));
+    const record = recordOf({ run: 'true' });
+    await leave(world, await deadProcess(), ['record.json', record]);
+    await mkdir(join(world.stateDir, 'runs', 'report-1', 'attempts', 'default.1'), { recursive: true });
     const [run] = await world.runner().list(never);
     const [attempt] = run?.attempts ?? [];
     assert.is(attempt?.started, null);
-    assert.match(JSON.stringify(attempt?.ending), 'ended before the run had started');
+    assert.match(JSON.stringify(attempt?.ending), 'ended before the attempt had started');
+  }),
+);
+
+life('a run that waited when its runledger was killed goes to one other, which executes it once', () =>
+  withWorld(async (world) => {
+    const record = await leave(world, await deadProcess());
+    const [one, two] = [world.runner(), world.runner()];
+    const looks = await Promise.all([one, two, one].map((runner) => runner.list(never)));
+    const mine = looks.map(([run]) => run?.mine);
+    assert.is(mine[0], mine[2]);
+    assert.is(mine[0], !mine[1], 'one of them');
+    const [heir, other] = mine[0] === true ? [one, two] : [two, one];
+    assert.is(await other.claim(record, never), 'exists');
+    assert.is(await begin(heir, record), 'claimed');
+    assert.equal((await waitForEnd(heir, record)).ending, { kind: 'exited', step: 'run', exitCode: 0 });
   }),
 );
 
@@ -271,14 +396,8 @@ life('a number that has gone to another process is neither the owner nor killed'
     const identity = processes.identify(bystander.pid ?? 0);
     assert.ok(identity);
     const former = { ...identity, started: `${identity.started}0` };
-    const folder = join(world.stateDir, 'runs', 'report-1');
-    await mkdir(folder, { recursive: true });
-    const claim = { format: 1, record: recordOf({ run: 'true' }), owner: { ...former, id: 'x' } };
-    await writeFile(join(folder, 'claim.json'), JSON.stringify(claim));
-    await writeFile(
-      join(folder, 'state.json'),
-      JSON.stringify({ started: claim.record.queued, step: 'run', leader: former }),
-    );
+    const state = { started: '2026-11-20T01:30:00.000Z', step: 'run', leader: former };
+    await leave(world, former, ['record.json', recordOf({ run: 'true' })], ['attempts/default.1/state.json', state]);
     const [run] = await world.runner().list(never);
     assert.is(run?.attempts[0]?.ending?.kind, 'lost');
     assert.ok(isAlive(bystander.pid ?? 0));
@@ -288,14 +407,9 @@ life('a number that has gone to another process is neither the owner nor killed'
 
 life('a run of another machine is left alone', () =>
   withWorld(async (world) => {
-    const folder = join(world.stateDir, 'runs', 'report-1');
-    await mkdir(folder, { recursive: true });
-    const self = createProcesses(HOST).self;
-    const ownerElsewhere = { ...self, boot: 'another', host: 'another-host', id: 'x' };
-    const claim = { format: 1, record: recordOf({ run: 'true' }), owner: ownerElsewhere };
-    await writeFile(join(folder, 'claim.json'), JSON.stringify(claim));
+    await leave(world, { ...createProcesses(HOST).self, boot: 'another', host: 'another-host' });
     const [run] = await world.runner().list(never);
-    assert.is(`${run?.phase} ${run?.mine}`, 'queued false');
+    assert.is(`${run?.attempts.length} ${run?.mine}`, '0 false');
   }),
 );
 
@@ -305,10 +419,10 @@ life('an ending that was written and not recorded survives its process', () =>
     await until('it has ended', () => dying.said().includes('ended'));
     const watcher = world.runner();
     const [before] = await watcher.list(never);
-    assert.is(`${before?.phase} ${before?.mine}`, 'ended false', 'its process is about to record it');
+    assert.is(`${before && phaseOf(before)} ${before?.mine}`, 'ended false', 'its process is about to record it');
     await dying.kill();
     const [after] = await watcher.list(never);
-    assert.is(`${after?.phase} ${after?.mine}`, 'ended true');
+    assert.is(`${after && phaseOf(after)} ${after?.mine}`, 'ended true');
     const [attempt] = after?.attempts ?? [];
     assert.equal(attempt?.ending, { kind: 'exited', step: 'run', exitCode: 3 });
     assert.is(textOf(attempt?.output?.log ?? ([] as never)), 'run stdout out\nrun stdout ::set-outcome-var a=b\n');
@@ -357,7 +471,7 @@ life('what it can not honour is refused, what means nothing is passed over', () 
       ),
     );
     try {
-      await runner.start(recordOf({ run: 'true', services: { db: { image: 'x' } } }), [], never);
+      await runner.claim(recordOf({ run: 'true', services: { db: { image: 'x' } } }), never);
       assert.unreachable();
     } catch (error) {
       assert.ok(isCoded(error, 'NotSupported'), String(error));
@@ -372,16 +486,15 @@ life('folders without write permission are removed, and a workspace can lie else
       stateDir: world.stateDir,
       workspaceRoot: join(world.dir, 'work'),
       secrets: new Map(),
-      concurrency: 1,
       events: { changed: () => undefined, output: () => undefined },
       env: process.env,
       now: () => new Date(),
       hostname: HOST,
     });
     const record = recordOf({ run: 'mkdir -p a/b; touch a/b/c; chmod -R a-w a; pwd' });
-    await runner.start(record, [], never);
+    await begin(runner, record);
     const { text } = await waitForEnd(runner, record);
-    assert.is(text, `run stdout ${join(world.dir, 'work', 'report-1')}\n`);
+    assert.is(text, `run stdout ${join(world.dir, 'work', 'report-1-default-1')}\n`);
     await runner.release([record], never);
     assert.equal(readdirSync(join(world.dir, 'work')), []);
   }),

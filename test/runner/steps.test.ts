@@ -109,7 +109,7 @@ steps('see an environment that is built from scratch', () =>
           return [name, value.join('=')];
         }),
     );
-    const folder = join(world.stateDir, 'runs', 'report-1');
+    const folder = join(world.stateDir, 'runs', 'report-1', 'attempts', 'default.1');
     assert.equal(Object.fromEntries(seen), {
       BOTH: 'step',
       CI: 'true',

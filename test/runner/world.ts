@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { tasksOf } from '../../src/job/fan-out.ts';
 import type { AttemptState, LiveRun, OutputLine, RunFile, RunKey, RunRecord } from '../../src/runner/port.ts';
 import { createProcessRunner, type ProcessRunner, type Secrets } from '../../src/runner/process/index.ts';
 
@@ -33,12 +34,7 @@ export interface World {
   readonly lines: OutputLine[];
   readonly changes: RunKey[];
   /** A runner of this process on the world's state. */
-  runner(options?: {
-    secrets?: Secrets;
-    concurrency?: number;
-    env?: Record<string, string>;
-    observe?: boolean;
-  }): ProcessRunner;
+  runner(options?: { secrets?: Secrets; env?: Record<string, string>; observe?: boolean }): ProcessRunner;
   /** Starts a run, waits for its end and returns its attempt. */
   run(spec: RunRecord['spec'], more?: RunOptions): Promise<Ended>;
 }
@@ -78,9 +74,25 @@ export const textOf = (log: Uint8Array): string =>
     .toString()
     .replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z /gm, '');
 
+/** Claims a run and makes the first attempt of each of its tasks; `exists`: it is claimed already, and nothing is made. */
+export async function begin(
+  runner: ProcessRunner,
+  record: RunRecord,
+  files: readonly RunFile[] = [],
+): Promise<'claimed' | 'exists'> {
+  const claimed = await runner.claim(record, never);
+  const first = tasksOf(record.spec).map((task) => ({ task, number: 1 }));
+  if (claimed === 'claimed') await runner.start(record, files, first, never);
+  return claimed;
+}
+
+/** `waiting` without attempts; else `running` until all that were made have ended. */
+export const phaseOf = ({ attempts }: LiveRun): string =>
+  attempts.length === 0 ? 'waiting' : attempts.every(({ ending }) => ending !== null) ? 'ended' : 'running';
+
 export function endedAttempt(runs: readonly LiveRun[], key: RunKey): Ended | undefined {
   const run = runs.find(({ record }) => record.job === key.job && record.run === key.run);
-  const attempt = run?.phase === 'ended' ? run.attempts.at(-1) : undefined;
+  const attempt = run && phaseOf(run) === 'ended' ? run.attempts.at(-1) : undefined;
   return attempt && { ...attempt, text: textOf(attempt.output?.log ?? new Uint8Array()) };
 }
 
@@ -111,12 +123,11 @@ export async function withWorld(work: (world: World) => Promise<void>): Promise<
     stateDir,
     lines,
     changes,
-    runner({ secrets = new Map(), concurrency = 4, env = { PATH: process.env['PATH'] ?? '' }, observe = false } = {}) {
+    runner({ secrets = new Map(), env = { PATH: process.env['PATH'] ?? '' }, observe = false } = {}) {
       const events = { changed: (key: RunKey) => changes.push(key), output: (line: OutputLine) => lines.push(line) };
       const runner = createProcessRunner({
         stateDir,
         secrets,
-        concurrency,
         events,
         env,
         now: () => new Date(),
@@ -129,8 +140,8 @@ export async function withWorld(work: (world: World) => Promise<void>): Promise<
     async run(spec, { record: more, files = [], secrets = {}, env } = {}) {
       const runner = world.runner({ secrets: secretsOf(secrets), ...(env ? { env } : {}) });
       const record = recordOf(spec, more);
-      const started = await runner.start(record, files, never);
-      if (started !== 'started') throw new Error(`not started: ${started}`);
+      const claimed = await begin(runner, record, files);
+      if (claimed !== 'claimed') throw new Error(`not claimed: ${claimed}`);
       const ended = await waitForEnd(runner, record);
       await runner.release([record], never);
       return ended;

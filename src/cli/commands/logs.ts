@@ -49,7 +49,7 @@ async function logs(job: string, options: LogsOptions, { io }: Context): Promise
     const view = await repository.ledger.read(stop.soft);
     const number = wanted ?? newest(view, live, job);
     const running = live.find(({ record }) => record.run === number);
-    if (running && running.phase !== 'ended') {
+    if (running && !hasEnded(running)) {
       await follow(running, repository, options.follow === true, write, io, stop.soft);
     } else if (running) {
       for (const { output } of running.attempts) writeLines(output?.log, write);
@@ -68,7 +68,6 @@ async function liveRuns(repository: Repository, job: string, io: Io, signal: Abo
   const runner = createProcessRunner({
     stateDir: repository.stateDir,
     secrets: new Map(),
-    concurrency: 1,
     events: { changed: () => undefined, output: () => undefined },
     env: io.env,
     now: () => new Date(),
@@ -103,6 +102,9 @@ function writeLines(log: Uint8Array | undefined, write: WriteLine): void {
   if (text !== '') for (const line of text.replace(/\n$/, '').split('\n')) write(line);
 }
 
+const hasEnded = ({ attempts, parked }: LiveRun): boolean =>
+  parked !== undefined || (attempts.length > 0 && attempts.every(({ ending }) => ending !== null));
+
 async function follow(
   run: LiveRun,
   repository: Repository,
@@ -113,7 +115,7 @@ async function follow(
 ): Promise<void> {
   const { stateDir } = repository;
   const note = paintFor(io.stderr, io.env);
-  if (run.phase === 'queued') {
+  if (run.attempts.length === 0) {
     io.stderr.write(`${note('gray', `${run.record.job} #${run.record.run} is queued: it waits for a free slot`)}\n`);
     if (!goOn) return;
   }

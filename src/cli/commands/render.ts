@@ -3,10 +3,12 @@ import { closest } from 'fastest-levenshtein';
 import { resolve } from 'node:path';
 import { usageError } from '../../errors.ts';
 import { createCatalogBuilder } from '../../job/catalog.ts';
+import { tasksOf } from '../../job/fan-out.ts';
 import { resolveFiles } from '../../job/files.ts';
 import { coveredOf } from '../../job/inputs.ts';
 import { resolveParameters } from '../../job/parameters.ts';
 import { formatProblem } from '../../job/problems.ts';
+import { taskRecord } from '../../job/task-spec.ts';
 import { runRecord } from '../../reconciler/record.ts';
 import { renderBudget } from '../../render/budget.ts';
 import { renderClaim } from '../../render/claim.ts';
@@ -77,7 +79,16 @@ async function render(name: string, options: RenderOptions, { io }: Context): Pr
     message: '',
   } as const;
   const covered = await coveredOf(job, snapshot);
-  const record = runRecord(action, job, catalog.revision, covered, undefined, params, new Date(0).toISOString());
+  const record = runRecord({
+    action,
+    desired: job,
+    revision: catalog.revision,
+    covered,
+    request: undefined,
+    params,
+    chain: catalog.revision,
+    now: new Date(0).toISOString(),
+  });
   const { namespace, installation } = options;
   const context = { namespace, installation, source: sourceName(folder), epoch: 0 };
   const claim = renderClaim(record, context);
@@ -85,7 +96,8 @@ async function render(name: string, options: RenderOptions, { io }: Context): Pr
   const payload = renderPayload({ record, files: await resolveFiles(job, snapshot), context, claim: owner(claim) });
   const image = options.image ?? defaultImage(io);
   const podContext = { ...context, image, imagePullSecrets: [], podDefaults: {}, payload: owner(payload) };
-  const pod = renderPod({ record, task: 'default', attempt: 1, slots: 1, context: podContext });
-  io.stdout.write(toYaml([claim, payload, pod, renderBudget(context)]));
+  const tasks = tasksOf(record.spec).filter((task) => !taskRecord(record, task).nothingLeft);
+  const pods = tasks.map((task) => renderPod({ record, task, attempt: 1, context: podContext }));
+  io.stdout.write(toYaml([claim, payload, ...pods, renderBudget(context)]));
   return EXIT.ok;
 }

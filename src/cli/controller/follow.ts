@@ -21,7 +21,7 @@ import { openRemote, type Remote } from '../remote.ts';
 import type { StopSignals } from '../signals.ts';
 import { VERSION } from '../version.ts';
 import { createWatch } from '../watch.ts';
-import { composeReconciler, HOLD_PODS_FOR_MS } from '../workshop.ts';
+import { composeReconciler, DEFAULT_CONCURRENCY, HOLD_PODS_FOR_MS } from '../workshop.ts';
 import { createMeasure } from './measure.ts';
 import type { Follower, Shared } from './shared.ts';
 import { hearOthers, type LeaseRef } from './tell.ts';
@@ -131,6 +131,9 @@ function runnerOptions(
   };
 }
 
+/** Runs that are claimed and not yet recorded; what is due beyond them stays due. */
+const MOST_LIVE = 2_000;
+
 function reconcilerOf(
   source: SourceConfig,
   { epoch }: Leadership,
@@ -147,10 +150,13 @@ function reconcilerOf(
       now: () => Date.now(),
       signal,
     }),
+    ledgerEveryMs: remote.intervalMs,
     runner,
     emit,
     by: { runner: 'kubernetes', version: VERSION, host: hostname(), epoch },
-    mostLive: config.concurrency ?? 100,
+    mostLive: MOST_LIVE,
+    defaults: config.defaults,
+    capacities: () => ({ attempts: config.concurrency ?? DEFAULT_CONCURRENCY, sets: new Map() }),
     recordForMs: Number.POSITIVE_INFINITY,
     holdPodsForMs: config.holdPodsFor === undefined ? HOLD_PODS_FOR_MS : durationMs(config.holdPodsFor),
     reached,

@@ -13,7 +13,7 @@ export function createMeasure(
   /** When runs ended that are not recorded yet, in ms since 1970. */
   const ended = new Map<string, number>();
   return (event) => {
-    if (event.kind === 'started') metrics.started(source, event.action.trigger?.kind ?? 'unknown');
+    if (event.kind === 'started' && event.first) metrics.started(source, event.trigger);
     if (event.kind === 'trouble') metrics.trouble(source);
     if (event.kind === 'finished') {
       const { job, run, result, reason, times } = event.outcome;

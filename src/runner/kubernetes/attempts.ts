@@ -1,33 +1,45 @@
 import type { CodedError } from '../../errors.ts';
 import type { PodVerdict } from '../../outcome/pod.ts';
 import { ANNOTATIONS, identityOf, triggerOf } from '../../render/labels.ts';
+import { podName } from '../../render/names.ts';
 import type { Reason } from '../../schemas/index.ts';
 import type { AttemptEnding, AttemptOutput, AttemptState, RunRecord } from '../port.ts';
+import { type AttemptName, attemptOf } from './attempt-marks.ts';
 import type { RunObjects } from './inventory.ts';
+import type { Scope } from './scope.ts';
 import type { Pod } from './wire.ts';
 
-/** A payload without a pod is a start that was cut off; if it is older than this, the pod was there and somebody removed it. */
+/** An attempt without a pod is a start that was cut off; if it was begun longer ago, the pod was there and somebody removed it. */
 const CUT_OFF_MS = 120_000;
 
 /** The attempt of a pod that has ended. */
-export function attemptState(pod: Pod, verdict: PodVerdict & { phase: 'ended' }, output: AttemptOutput): AttemptState {
+export function attemptState(
+  attempt: AttemptName,
+  pod: Pod,
+  verdict: PodVerdict & { phase: 'ended' },
+  output: AttemptOutput,
+): AttemptState {
   const { started, finished, ending } = verdict;
+  return { ...runningState(attempt, pod, started), finished, ending, output };
+}
+
+/** The attempt of a pod that goes on; `started`: its first step, RFC 3339. */
+export function runningState(attempt: AttemptName, pod: Pod, started: string | null): AttemptState {
   const node = pod.spec?.nodeName;
   return {
-    task: 'default',
-    number: 1,
+    ...attempt,
     started,
-    finished,
+    finished: null,
     pod: pod.metadata?.name ?? '',
     ...(node === undefined ? {} : { node }),
-    ending,
-    output,
+    ending: null,
+    output: null,
   };
 }
 
-const unseen = (ending: AttemptEnding, finished: string): AttemptState => ({
-  task: 'default',
-  number: 1,
+/** An attempt that had no pod, or of whose pod nothing was seen. */
+export const unseen = (attempt: AttemptName, ending: AttemptEnding, finished: string): AttemptState => ({
+  ...attempt,
   started: null,
   finished,
   ending,
@@ -41,20 +53,27 @@ export function refusedEnding({ code, message }: CodedError): AttemptEnding {
   return { kind: 'infrastructure', reason, message, step: null };
 }
 
-/** The attempt of a run that the API server refused. */
-export const refusal = (ending: AttemptEnding | undefined, record: RunRecord): AttemptState | undefined =>
-  ending && unseen(ending, record.queued);
+/**
+ * Attempts whose pods were there and are not any more: never started again, since they may have run. `settled`: the names of
+ * those of which more is known.
+ */
+export function vanishedAttempts(run: RunObjects, settled: ReadonlySet<string>, scope: Scope): readonly AttemptState[] {
+  const now = scope.clock.now();
+  return Object.entries(run.payload?.marks ?? {}).flatMap(([name, at]) => {
+    if (settled.has(name)) return [];
+    const attempt = attemptOf(name);
+    const pod = podName(scope, { ...run.key, task: attempt.task, attempt: attempt.number });
+    if (run.pods.has(pod) || (!run.vanished.has(pod) && now - Date.parse(at) <= CUT_OFF_MS)) return [];
+    const message = 'the pod is gone, and how it ended was not seen: its finalizer was removed by somebody';
+    const ending: AttemptEnding = { kind: 'infrastructure', reason: 'PodDeleted', message, step: null };
+    return [unseen(attempt, ending, new Date(now).toISOString())];
+  });
+}
 
-/** A run whose pod was there and is not any more: never started again, since it may have run. */
-export function vanished(run: RunObjects, record: RunRecord, now: number): AttemptState | undefined {
-  if (run.pods.size > 0) return undefined;
-  const old = run.payloadMade !== undefined && now - Date.parse(run.payloadMade) > CUT_OFF_MS;
-  if (!run.vanished && !old) return undefined;
-  const message = 'the pod is gone, and how it ended was not seen: its finalizer was removed by somebody';
-  return unseen(
-    { kind: 'infrastructure', reason: 'PodDeleted', message, step: null },
-    new Date(now).toISOString() || record.queued,
-  );
+/** Which attempt a pod is. */
+export function attemptOfPod(pod: Pod): AttemptName {
+  const identity = identityOf(pod);
+  return { task: identity?.task ?? 'default', number: identity?.attempt ?? 1 };
 }
 
 /** The little that a claim or pod tells of a run whose payload is not there: enough to say what it was for. */

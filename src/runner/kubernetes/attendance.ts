@@ -1,15 +1,19 @@
-import { normalizeSpec } from '../../job/defaults.ts';
 import { readPod, type PodVerdict } from '../../outcome/pod.ts';
-import type { SecretValue } from '../../logs/redact.ts';
-import type { AttemptEnding, AttemptState, RunKey, RunnerEvents, RunRecord } from '../port.ts';
+import { type UnhealthyService, withLastLines } from '../../outcome/pod-services.ts';
+import { createRedactor, type SecretValue } from '../../logs/redact.ts';
+import { planRecord } from '../../render/steps.ts';
+import type { AttemptEnding, AttemptState, RunnerEvents, RunRecord } from '../port.ts';
 import { askEnd } from './ask-end.ts';
-import { attemptState, recordOfObjects } from './attempts.ts';
+import { taskNamed } from './attempt-marks.ts';
+import { attemptOfPod, attemptState, recordOfObjects, runningState } from './attempts.ts';
 import type { RunObjects } from './inventory.ts';
 import type { LostNodes } from './lost-nodes.ts';
 import { createPodOutput, type PodOutput } from './output.ts';
+import { readLastLines } from './log-stream.ts';
 import { createPodContexts } from './pod-context.ts';
 import type { RunnerPoint } from './points.ts';
-import { runName, type Scope } from './scope.ts';
+import type { Scope } from './scope.ts';
+import { recordOfTask } from './task-records.ts';
 import type { EndCause } from './start-cause.ts';
 import type { Pod } from './wire.ts';
 
@@ -17,12 +21,12 @@ import type { Pod } from './wire.ts';
 export interface Attendance {
   /** Looks at a run as it is now. */
   look(run: RunObjects): void;
-  /** Ends the pod of a run. */
+  /** Ends a pod. */
   end(record: RunRecord, pod: Pod, cause: EndCause): Promise<void>;
-  /** How the attempt of a run ended; undefined while it goes on, or while its output is still being read. */
-  ended(key: RunKey): AttemptState | undefined;
-  /** The run is recorded. */
-  forget(key: RunKey): void;
+  /** The attempt of a pod as it is now: it goes on until its output has been read, too. */
+  stateOf(pod: Pod): AttemptState;
+  /** The run of these pods is recorded. */
+  forget(pods: Iterable<Pod>): void;
   /** Stops reading. */
   stop(): void;
 }
@@ -43,20 +47,22 @@ const OUTPUT_LIMIT_MS = 10_000;
 export function createAttendance(options: AttendanceOptions): Attendance {
   const { scope, events, nodeLostAfterMs, lostNodes, readSecrets, reached, signal } = options;
   const contextOf = createPodContexts(nodeLostAfterMs);
+  // All by the name of the pod.
   const outputs = new Map<string, PodOutput>();
   const attempts = new Map<string, AttemptState>();
+  const started = new Map<string, string>();
   const ending = new Set<string>();
   const asking = new Set<string>();
 
-  const outputOf = (record: RunRecord): PodOutput => {
-    const name = runName(record);
+  const outputOf = (record: RunRecord, pod: Pod): PodOutput => {
+    const name = nameOf(pod);
     const known = outputs.get(name);
     if (known) return known;
     const output = createPodOutput({
       scope,
       record,
-      steps: normalizeSpec(record.spec).steps.map((step) => step.name),
-      secrets: (pod) => readSecrets(pod, record, signal),
+      steps: planRecord(record).steps,
+      secrets: () => readSecrets(pod, record, signal),
       onLine: (line) => events.output(line),
     });
     outputs.set(name, output);
@@ -64,51 +70,89 @@ export function createAttendance(options: AttendanceOptions): Attendance {
   };
 
   const finish = async (record: RunRecord, pod: Pod, verdict: PodVerdict & { phase: 'ended' }): Promise<void> => {
-    const name = runName(record);
+    const name = nameOf(pod);
     if (ending.has(name)) return;
     ending.add(name);
     await reached('beforeOutput');
-    const output = await outputOf(record).end(OUTPUT_LIMIT_MS);
+    const output = await outputOf(record, pod).end(OUTPUT_LIMIT_MS);
     await reached('afterOutput');
-    attempts.set(name, attemptState(pod, verdict, output));
+    const told = await withService(pod, record, verdict);
+    attempts.set(name, attemptState(attemptOfPod(pod), pod, told, output));
     outputs.delete(name);
     ending.delete(name);
     events.changed(record);
   };
 
-  const end = async (record: RunRecord, pod: Pod, cause: EndCause, lost?: LostPod): Promise<void> => {
-    const name = runName(record);
+  /** The ending, with what the service printed last whose fault it is. */
+  const withService = async (pod: Pod, record: RunRecord, verdict: PodVerdict & { phase: 'ended' }) => {
+    const { service, ending: how } = verdict;
+    if (!service || how.kind !== 'infrastructure' || LAST_LINES.test(how.message)) return verdict;
+    const message = await messageWithLines(pod, record, service, how.message);
+    return { ...verdict, ending: { ...how, message } };
+  };
+
+  const messageWithLines = async (
+    pod: Pod,
+    record: RunRecord,
+    { name, previous }: UnhealthyService,
+    message: string,
+  ): Promise<string> => {
+    const secrets = await readSecrets(pod, record, signal).catch(() => null);
+    if (secrets === null) return message; // what is not known can't be redacted
+    const ref = { name: nameOf(pod), namespace: scope.namespace };
+    const log = await readLastLines(scope.cluster, ref, { container: name, previous, signal }).catch(() => null);
+    return log === null ? message : withLastLines(message, createRedactor(secrets).redact(log));
+  };
+
+  const end = async (record: RunRecord, pod: Pod, cause: EndCause, how?: EndedHow): Promise<void> => {
+    const name = nameOf(pod);
     // A pod of a lost node is being deleted already, which is how it was found out.
     const isGoing = pod.metadata?.deletionTimestamp !== undefined && cause.reason !== 'NodeLost';
     if (asking.has(name) || isGoing || !scope.authority.isValid()) return;
     asking.add(name);
-    const asked = await askEnd(scope, pod, cause, signal);
+    const { service } = how ?? {};
+    const message =
+      service && cause.message !== undefined
+        ? await messageWithLines(pod, record, service, cause.message)
+        : cause.message;
+    const asked = await askEnd(scope, pod, { ...cause, message }, signal);
     // The kubelet of a lost node will not say how it went on.
-    if (asked && lost && cause.reason === 'NodeLost')
-      await finish(record, pod, { phase: 'ended', finished: asked.at, ...lost });
+    if (asked && how && cause.reason === 'NodeLost') {
+      const { ending: lost, started: since } = how;
+      await finish(record, pod, { phase: 'ended', finished: asked.at, ending: lost, started: since });
+    }
     asking.delete(name);
+  };
+
+  const lookAt = (run: RunRecord, pod: Pod): void => {
+    const name = nameOf(pod);
+    if (attempts.has(name)) return;
+    const record = recordOfTask(run, taskNamed(run, attemptOfPod(pod).task));
+    const context = contextOf(record, pod, lostNodes.find(pod.spec?.nodeName));
+    const verdict = readPod(pod, context, new Date(scope.clock.now()).toISOString());
+    if (verdict.phase !== 'starting') outputOf(record, pod).follow(pod);
+    if (verdict.phase === 'running') started.set(name, verdict.started);
+    if (verdict.phase === 'ended') void finish(record, pod, verdict);
+    else if (verdict.end) {
+      const { reason, ending: how } = verdict.end;
+      const since = verdict.phase === 'running' ? verdict.started : null;
+      const cause = { reason, message: messageOfEnding(how) };
+      void end(record, pod, cause, { ending: how, started: since, service: verdict.service });
+    }
   };
 
   return {
     look(run) {
-      const [pod] = run.pods.values();
       const record = run.record ?? recordOfObjects(run);
-      if (!pod || !record || attempts.has(runName(record))) return;
-      const context = contextOf(record, pod, lostNodes.find(pod.spec?.nodeName));
-      const verdict = readPod(pod, context, new Date(scope.clock.now()).toISOString());
-      if (verdict.phase !== 'starting') outputOf(record).follow(pod);
-      if (verdict.phase === 'ended') void finish(record, pod, verdict);
-      else if (verdict.end) {
-        const { reason, ending: how } = verdict.end;
-        const started = verdict.phase === 'running' ? verdict.started : null;
-        void end(record, pod, { reason, message: messageOfEnding(how) }, { ending: how, started });
-      }
+      if (record) for (const pod of run.pods.values()) lookAt(record, pod);
     },
     end: (record, pod, cause) => end(record, pod, cause),
-    ended: (key) => attempts.get(runName(key)),
-    forget(key) {
-      outputs.delete(runName(key));
-      attempts.delete(runName(key));
+    stateOf(pod) {
+      const name = nameOf(pod);
+      return attempts.get(name) ?? runningState(attemptOfPod(pod), pod, started.get(name) ?? null);
+    },
+    forget(gone) {
+      for (const pod of gone) for (const known of [outputs, attempts, started]) known.delete(nameOf(pod));
     },
     stop() {
       for (const output of outputs.values()) output.stop();
@@ -116,10 +160,16 @@ export function createAttendance(options: AttendanceOptions): Attendance {
   };
 }
 
-/** How the pod of a lost node is taken to have ended. */
-interface LostPod {
+const nameOf = (pod: Pod): string => pod.metadata?.name ?? '';
+
+/** A message that has the lines already, since a leader before has read them. */
+const LAST_LINES = /; its last lines: |; it printed nothing$/;
+
+/** How a pod that we end is taken to have ended. */
+interface EndedHow {
   readonly ending: AttemptEnding;
   readonly started: string | null;
+  readonly service: UnhealthyService | undefined;
 }
 
 const messageOfEnding = (ending: AttemptEnding): string | undefined =>

@@ -1,8 +1,10 @@
 import type { V1ConfigMap } from '@kubernetes/client-node';
 import { LABELS, MANAGER, identityOf, type Component } from '../../render/labels.ts';
 import type { NameScope } from '../../render/names.ts';
+import type { Owner } from '../../render/context.ts';
 import { recordFrom } from '../../render/payload.ts';
 import type { RunKey, RunRecord } from '../port.ts';
+import { type AttemptMarks, marksOn } from './attempt-marks.ts';
 import { listObjects } from './objects.ts';
 import type { AdoptPoint } from './points.ts';
 import { runName, type Scope } from './scope.ts';
@@ -14,13 +16,18 @@ import { watchResource, withoutManagedFields } from './watch.ts';
 export interface RunObjects {
   readonly key: RunKey;
   claim?: ConfigMap;
-  /** From the payload; absent where there is none, or none any more. */
+  /** From the payload, or as it was claimed here; absent where little more is known than the claim says. */
   record?: RunRecord;
-  /** When the payload was made: RFC 3339. */
-  payloadMade?: string;
+  /** Absent where there is none. */
+  payload?: PayloadFacts;
   readonly pods: Map<string, Pod>;
-  /** True while a deletion of a pod has been seen that nobody of us asked for. */
-  vanished?: Pod;
+  /** Pods, by name, whose deletion has been seen. */
+  readonly vanished: Map<string, Pod>;
+}
+
+/** What has to be known of a payload besides the record in it. */
+export interface PayloadFacts extends Owner {
+  readonly marks: AttemptMarks;
 }
 
 /** Everything of a source that lives in its namespace: claims and pods by a watch, payloads by one list at the start. */
@@ -28,7 +35,7 @@ export interface Inventory {
   runs(): Iterable<RunObjects>;
   find(key: RunKey): RunObjects | undefined;
   /** What we have created ourselves need not wait for the watch. */
-  learn(key: RunKey, found: { claim?: ConfigMap; record?: RunRecord; payloadMade?: string; pod?: Pod }): RunObjects;
+  learn(key: RunKey, found: Partial<Pick<RunObjects, 'claim' | 'record' | 'payload'>> & { pod?: Pod }): RunObjects;
   forget(key: RunKey): void;
 }
 
@@ -56,7 +63,7 @@ export async function openInventory(
   const runs = new Map<string, RunObjects>();
   const entry = (key: RunKey): RunObjects => {
     const name = runName(key);
-    const known = runs.get(name) ?? { key, pods: new Map() };
+    const known = runs.get(name) ?? { key, pods: new Map(), vanished: new Map() };
     runs.set(name, known);
     return known;
   };
@@ -79,7 +86,7 @@ export async function openInventory(
     if (type === 'deleted') {
       run.pods.delete(name);
       keys.delete(name);
-      run.vanished = object;
+      run.vanished.set(name, object);
     } else {
       run.pods.set(name, object);
       keys.set(name, key);
@@ -117,14 +124,14 @@ export async function openInventory(
   return {
     runs: () => runs.values(),
     find: (key) => runs.get(runName(key)),
-    learn(key, { claim, record, payloadMade, pod }) {
+    learn(key, { claim, record, payload, pod }) {
       const run = entry(key);
       if (record) run.record = record;
-      if (payloadMade) run.payloadMade = payloadMade;
+      if (payload) run.payload = payload;
       // The answer to a create may come after the watch has told more, or even the end.
       if (claim) run.claim ??= withoutManagedFields(claim);
       const { name = '', uid } = pod?.metadata ?? {};
-      if (pod && !run.pods.has(name) && run.vanished?.metadata?.uid !== uid)
+      if (pod && !run.pods.has(name) && run.vanished.get(name)?.metadata?.uid !== uid)
         run.pods.set(name, withoutManagedFields(pod));
       return run;
     },
@@ -135,8 +142,8 @@ export async function openInventory(
 function learnPayload(run: RunObjects, payload: ConfigMap, { log }: Scope): void {
   try {
     run.record = recordFrom(payload as unknown as V1ConfigMap);
-    const made = payload.metadata?.creationTimestamp;
-    if (made) run.payloadMade = made;
+    const { name = '', uid = '' } = payload.metadata ?? {};
+    run.payload = { name, uid, marks: marksOn(payload) };
   } catch (error) {
     log.warn({ payload: payload.metadata?.name, error: String(error) }, 'a payload can not be read');
   }

@@ -10,6 +10,7 @@ export interface PodLogOptions {
   /** Each line begins with its RFC 3339 time, in nanoseconds. */
   readonly timestamps?: boolean;
   readonly limitBytes?: number;
+  readonly tailLines?: number;
   /** Of the container's run before this one. */
   readonly previous?: boolean;
   readonly signal: AbortSignal;
@@ -23,13 +24,28 @@ export interface PodLogOptions {
  * the container has not started, `NotFound` for a pod that is gone, `Invalid` for a container that the pod lacks.
  */
 export function openPodLog(cluster: Cluster, ref: Ref, options: PodLogOptions): Promise<ByteStream> {
-  const { container, follow, sinceTime, timestamps, limitBytes, previous, signal } = options;
+  const { container, follow, sinceTime, timestamps, limitBytes, tailLines, previous, signal } = options;
   return cluster.stream({
     method: 'GET',
     path: `${pathOf(pods, ref)}/log`,
-    query: { container, follow, sinceTime, timestamps, limitBytes, previous },
+    query: { container, follow, sinceTime, timestamps, limitBytes, tailLines, previous },
     doing: `reading the log of container "${container}" of ${describe(pods, ref)}`,
     repeat: 'safe',
     signal,
   });
+}
+
+const LAST_LINES = 20;
+const LAST_BYTES = 64 * 1024;
+
+/** The last lines of a container's log, as text. Throws what `openPodLog` throws. */
+export async function readLastLines(
+  cluster: Cluster,
+  ref: Ref,
+  options: Pick<PodLogOptions, 'container' | 'previous' | 'signal'>,
+): Promise<string> {
+  const stream = await openPodLog(cluster, ref, { ...options, tailLines: LAST_LINES, limitBytes: LAST_BYTES });
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Uint8Array);
+  return Buffer.concat(chunks).toString();
 }

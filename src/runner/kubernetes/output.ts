@@ -19,7 +19,8 @@ export interface PodOutput {
 export interface PodOutputOptions {
   readonly scope: Scope;
   readonly record: RunRecord;
-  readonly steps: readonly string[];
+  /** In the order in which they run. */
+  readonly steps: readonly { readonly name: string; readonly container: string }[];
   /** What is to be redacted in a pod's output. Nothing is read before it is known, or where it can't be. */
   readonly secrets: (pod: Pod) => Promise<readonly SecretValue[]>;
   readonly onLine: (line: OutputLine) => void;
@@ -49,13 +50,13 @@ export function createPodOutput(options: PodOutputOptions): PodOutput {
     return recorder;
   };
 
-  const read = async (pod: Pod, step: string): Promise<StreamEnd> => {
+  const read = async (pod: Pod, { name: step, container }: PodOutputOptions['steps'][number]): Promise<StreamEnd> => {
     let lost = '';
     for (let tries = 0; tries < TRIES && !stopping.signal.aborted; tries += 1) {
       try {
         const recorder = newRecorder(step, await secrets(pod)); // read anew from the beginning: nothing is there twice
         const ref = { name: pod.metadata?.name ?? '', namespace: scope.namespace };
-        const stream = await openPodLog(scope.cluster, ref, { container: step, follow: true, signal: stopping.signal });
+        const stream = await openPodLog(scope.cluster, ref, { container, follow: true, signal: stopping.signal });
         for await (const chunk of stream) recorder.write(step, 'stdout', chunk as Uint8Array);
         recorder.flush();
         return 'complete';
@@ -72,8 +73,8 @@ export function createPodOutput(options: PodOutputOptions): PodOutput {
       for (const status of pod.status?.containerStatuses ?? []) {
         // A container that never was has no id, whatever its state says.
         const begun = (status.containerID ?? '') !== '' && status.state?.waiting === undefined;
-        if (begun && steps.includes(status.name) && !streams.has(status.name))
-          streams.set(status.name, read(pod, status.name));
+        const step = steps.find(({ container }) => container === status.name);
+        if (begun && step && !streams.has(step.name)) streams.set(step.name, read(pod, step));
       }
     },
     async end(limitMs) {
@@ -84,7 +85,7 @@ export function createPodOutput(options: PodOutputOptions): PodOutput {
         end === 'complete' ? [] : [`the log of step "${step}" could not be read to its end: ${end.lost}`],
       );
       return joined(
-        steps.flatMap((step) => chunks.get(step)?.end() ?? []),
+        steps.flatMap(({ name }) => chunks.get(name)?.end() ?? []),
         lost,
       );
     },

@@ -1,9 +1,24 @@
+import { eachOf } from '../../each-of.ts';
+import { isCoded, terminalError, transientError } from '../../errors.ts';
+import { tasksOfRun } from '../../job/fan-out.ts';
+import { taskRecord } from '../../job/task-spec.ts';
 import { secretUsesOfJob } from '../../render/secret-uses.ts';
-import type { AttemptEnding, LiveRun, RunKey, Runner, RunnerEvents, RunRecord } from '../port.ts';
+import type {
+  AttemptEnding,
+  AttemptStart,
+  AttemptState,
+  LiveRun,
+  RunKey,
+  Runner,
+  RunnerEvents,
+  RunRecord,
+} from '../port.ts';
+import { attemptName, marksWith } from './attempt-marks.ts';
 import { createAttendance } from './attendance.ts';
-import { recordOfObjects, refusal, refusedEnding, vanished } from './attempts.ts';
+import { attemptOfPod, recordOfObjects, refusedEnding, unseen, vanishedAttempts } from './attempts.ts';
 import { ensureBudget } from './budget.ts';
-import { type Inventory, openInventory, type RunObjects } from './inventory.ts';
+import { cancellationOn, markCancelled } from './cancellation.ts';
+import { type Inventory, openInventory, type PayloadFacts, type RunObjects } from './inventory.ts';
 import { watchNodes } from './lost-nodes.ts';
 import { ORPHAN_GRACE_MS, type RunState, sweepOrphans } from './orphans.ts';
 import { parkedOn, parkOutcome } from './park.ts';
@@ -12,7 +27,7 @@ import { releaseRuns } from './release.ts';
 import { createReleases } from './releases.ts';
 import { runName, type Scope } from './scope.ts';
 import { createSecretReader } from './secret-values.ts';
-import { startRun, type StartParts } from './start.ts';
+import { claimRun, judgeAttempt, makePayload, makePod, markAttempts, type StartParts } from './start.ts';
 import type { Pod } from './wire.ts';
 
 export interface KubernetesRunnerOptions {
@@ -30,6 +45,8 @@ export interface KubernetesRunnerOptions {
 
 /** Time-outs are looked at so often; everything else when it happens. */
 const LOOK_MS = 1_000;
+/** How many pods of one run are made at the same time. */
+const PODS_AT_ONCE = 16;
 
 /**
  * Runs as pods of a cluster. Everything that has to last is in the cluster: what this object keeps are copies, streams that
@@ -55,8 +72,14 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
 
   const lostNodes = watchNodes({ scope, atWork: () => nodesAtWork(inventory.runs()), signal });
   const attendance = createAttendance({ scope, events, nodeLostAfterMs, lostNodes, readSecrets, reached, signal });
-  const releases = createReleases({ scope, inventory, reached, signal: options.signal });
-  const refused = new Map<string, AttemptEnding>();
+  const releases = createReleases({ scope, inventory, reached, signal });
+  const parts: StartParts = { scope, podContext, policy, readSecrets, reached };
+  /** Claims that this process has certainly made, by the names of their runs. */
+  const made = new Set<string>();
+  /** Attempts without a pod whose ending is known, by the names of their runs. */
+  const podless = new Map<string, Map<string, AttemptState>>();
+  /** Attempts that are being started: nobody has seen a pod of them, and none is missing. */
+  const starting = new Set<string>();
 
   const look = (run: RunObjects): void => {
     if (!releases.has(run.key)) attendance.look(run);
@@ -75,17 +98,75 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
   const stateOf = (key: RunKey): RunState => (releases.has(key) ? 'released' : stateIn(inventory, key));
   void sweepOrphans({ scope, stateOf, graceMs: options.orphanGraceMs ?? ORPHAN_GRACE_MS, signal });
 
+  const attemptsOf = (run: RunObjects): readonly AttemptState[] => {
+    const name = runName(run.key);
+    const known = podless.get(name) ?? new Map<string, AttemptState>();
+    const ofPods = [...run.pods.values()].map((pod) => attendance.stateOf(pod));
+    const settled = new Set([...known.keys(), ...ofPods.map(attemptOfState)]);
+    for (const mark of Object.keys(run.payload?.marks ?? {})) if (starting.has(`${name}/${mark}`)) settled.add(mark);
+    return [...ofPods, ...known.values(), ...vanishedAttempts(run, settled, scope)];
+  };
+
   const liveRun = (run: RunObjects): LiveRun | undefined => {
     const record = run.record ?? recordOfObjects(run);
     if (!record || releases.has(run.key)) return undefined;
+    const cancelled = cancellationOn(run.claim);
     const parked = parkedOn(run.claim);
-    if (parked) return { record, phase: 'ended', mine: true, attempts: [], parked };
-    const attempt =
-      attendance.ended(run.key) ??
-      refusal(refused.get(runName(run.key)), record) ??
-      vanished(run, record, scope.clock.now());
-    if (attempt) return { record, phase: 'ended', mine: true, attempts: [attempt] };
-    return { record, phase: run.pods.size > 0 ? 'running' : 'interrupted', mine: true, attempts: [] };
+    return {
+      record,
+      mine: true,
+      attempts: parked ? [] : attemptsOf(run),
+      held: run.payload !== undefined || run.pods.size > 0,
+      ...(run.record ? {} : { partial: true }),
+      ...(cancelled ? { cancelled: cancelled.reason } : {}),
+      ...(cancelled?.by === undefined ? {} : { cancelledBy: cancelled.by }),
+      ...(parked ? { parked } : {}),
+    };
+  };
+
+  const endWithoutPod = (record: RunRecord, { task, number }: AttemptStart, ending: AttemptEnding): void => {
+    const name = runName(record);
+    const attempt = { task: task.name, number };
+    const known = podless.get(name) ?? new Map<string, AttemptState>();
+    known.set(attemptName(attempt), unseen(attempt, ending, new Date(scope.clock.now()).toISOString()));
+    podless.set(name, known);
+    events.changed(record);
+  };
+
+  /** What throws for good is the ending of these attempts; undefined then. */
+  const unlessRefused = async <T>(
+    record: RunRecord,
+    attempts: readonly AttemptStart[],
+    work: () => Promise<T>,
+  ): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isCoded(error) || error.errorClass !== 'terminal' || error.code === 'LeadershipLost') throw error;
+      for (const attempt of attempts) endWithoutPod(record, attempt, refusedEnding(error));
+      return undefined;
+    }
+  };
+
+  /** The payload with these attempts on it; undefined where the run is over or can't be started. */
+  const payloadFor = async (
+    record: RunRecord,
+    files: Parameters<Runner['start']>[1],
+    attempts: readonly AttemptStart[],
+    given: AbortSignal,
+    isRecorded: () => Promise<boolean>,
+  ): Promise<PayloadFacts | undefined> => {
+    const run = inventory.find(record);
+    const names = attempts.map(({ task, number }) => ({ task: task.name, number }));
+    const marks = marksWith(run?.payload?.marks ?? {}, names, new Date(scope.clock.now()).toISOString());
+    if (run?.payload) {
+      const isNew = names.length > 0;
+      return isNew ? markAttempts(parts, run.payload, marks, given) : run.payload;
+    }
+    const claim = run?.claim;
+    if (!claim) throw transientError('ClaimMissing', `the claim of ${record.job} #${record.run} is gone`);
+    const asked = made.has(runName(record)) ? null : isRecorded;
+    return makePayload(parts, { claim, record, files, marks, isRecorded: asked }, given);
   };
 
   return {
@@ -96,27 +177,58 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     async list() {
       return Array.from(inventory.runs()).flatMap((run) => liveRun(run) ?? []);
     },
-    async start(record, files, startSignal, isRecorded) {
+    async claim(record, given) {
       await releases.makeWay(record);
-      const parts: StartParts = { scope, podContext, policy, readSecrets, reached };
-      const result = await startRun(parts, record, files, startSignal, isRecorded);
-      if (result.kind === 'taken') return 'exists';
+      const claimed = await claimRun(parts, record, given);
+      if (claimed === 'taken') return 'exists';
       releases.forget(record);
-      if (result.kind === 'refused') {
-        inventory.learn(record, { claim: result.claim, record });
-        refused.set(runName(record), refusedEnding(result.error));
-        events.changed(record);
-      } else {
-        const { claim, payload, pod } = result;
-        const payloadMade = payload.metadata?.creationTimestamp ?? new Date(scope.clock.now()).toISOString();
-        look(inventory.learn(record, { claim, record, payloadMade, pod }));
-      }
-      return 'started';
+      if (claimed.made) made.add(runName(record));
+      inventory.learn(record, { claim: claimed.object, record });
+      return 'claimed';
     },
-    async cancel(key, reason) {
+    async start(record, files, attempts, given, isRecorded) {
+      const wanted = attempts.length > 0 ? attempts : tasksOfRun(record).map((task) => ({ task, number: 1 }));
+      const pods = new Map<AttemptStart, (payload: PayloadFacts) => Pod>();
+      // Judged before the payload exists: what may not run leaves nothing behind but its claim.
+      for (const attempt of attempts)
+        await unlessRefused(record, [attempt], async () => {
+          const { nothingLeft, skipped } = taskRecord(record, attempt.task);
+          if (nothingLeft) endWithoutPod(record, attempt, { kind: 'nothingToDo', skipped });
+          else pods.set(attempt, await judgeAttempt(parts, record, attempt, given));
+        });
+      if (pods.size === 0 && attempts.length > 0) return;
+      const ids = [...pods.keys()].map((attempt) => `${runName(record)}/${nameOfStart(attempt)}`);
+      for (const id of ids) starting.add(id);
+      try {
+        const payload = await unlessRefused(record, attempts.length > 0 ? [...pods.keys()] : wanted, () =>
+          payloadFor(record, files, [...pods.keys()], given, isRecorded),
+        );
+        if (!payload) return;
+        inventory.learn(record, { record, payload });
+        await eachOf([...pods], PODS_AT_ONCE, async ([attempt, podFor]) => {
+          const pod = await unlessRefused(record, [attempt], async () => {
+            const found = await makePod(parts, record, podFor(payload), given);
+            if (!found) throw terminalError('NameTaken', `another run has the pod of ${record.job} #${record.run}`);
+            return found;
+          });
+          if (pod) look(inventory.learn(record, { pod }));
+        });
+      } finally {
+        for (const id of ids) starting.delete(id);
+      }
+    },
+    async cancel(key, reason, tasks, by) {
       const run = inventory.find(key);
-      const [pod] = run?.pods.values() ?? [];
-      if (run?.record && pod) await attendance.end(run.record, pod, { reason, message: undefined });
+      if (!run) return;
+      if (tasks === undefined && run.claim && !cancellationOn(run.claim)) {
+        run.claim = await markCancelled(scope, run.claim, { reason, ...(by === undefined ? {} : { by }) }, signal);
+        events.changed(key);
+      }
+      const record = run.record ?? recordOfObjects(run);
+      const going = [...run.pods.values()].filter((pod) => tasks?.includes(attemptOfPod(pod).task) ?? true);
+      for (const pod of going)
+        if (record && attendance.stateOf(pod).ending === null)
+          await attendance.end(record, pod, { reason, message: undefined });
     },
     async park(key, outcome, parkSignal) {
       if (!scope.authority.isValid()) return;
@@ -126,11 +238,12 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
       await releaseRuns(scope, inventory, [key], parkSignal);
     },
     async release(keys) {
-      releases.add(keys);
       for (const key of keys) {
-        attendance.forget(key);
-        refused.delete(runName(key));
+        attendance.forget(inventory.find(key)?.pods.values() ?? []);
+        podless.delete(runName(key));
+        made.delete(runName(key));
       }
+      releases.add(keys);
     },
     flush: () => releases.flush(),
     // Runs go on in the cluster: the next leader adopts them.
@@ -141,6 +254,9 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     },
   };
 }
+
+const nameOfStart = ({ task, number }: AttemptStart): string => attemptName({ task: task.name, number });
+const attemptOfState = ({ task, number }: AttemptState): string => attemptName({ task, number });
 
 function stateIn(inventory: Inventory, key: RunKey): RunState {
   const run = inventory.find(key);

@@ -6,8 +6,12 @@ import { renderPayload } from '../../render/payload.ts';
 import { renderPod } from '../../render/pod.ts';
 import { judgePolicy, violationText, type PolicySubject, type Violation } from '../../render/policy.ts';
 import type { Policy } from '../../schemas/index.ts';
-import type { RunFile, RunRecord } from '../port.ts';
-import { createObject, deleteObject, findObject } from './objects.ts';
+import { taskRecord } from '../../job/task-spec.ts';
+import { runObjectName } from '../../render/names.ts';
+import type { AttemptStart, RunFile, RunRecord } from '../port.ts';
+import { type AttemptMarks, marksAnnotation, marksOn } from './attempt-marks.ts';
+import type { PayloadFacts } from './inventory.ts';
+import { createObject, deleteObject, findObject, mergePatch } from './objects.ts';
 import { parkedOn } from './park.ts';
 import type { StartPoint } from './points.ts';
 import type { Scope } from './scope.ts';
@@ -29,63 +33,98 @@ interface Made<T> {
   readonly made: boolean;
 }
 
-export type Started =
-  | { readonly kind: 'started'; readonly claim: ConfigMap; readonly payload: ConfigMap; readonly pod: Pod }
-  /** The number belongs to a run of another trigger. */
-  | { readonly kind: 'taken' }
-  /** The API server refused the payload or the pod for good; the claim is ours. */
-  | { readonly kind: 'refused'; readonly claim: ConfigMap; readonly error: CodedError };
+/** The claim of a run, and whether this process has certainly made it; `taken`: the number belongs to a run of another trigger. */
+export async function claimRun(
+  parts: StartParts,
+  record: RunRecord,
+  signal: AbortSignal,
+): Promise<Made<ConfigMap> | 'taken'> {
+  const context = { ...parts.scope, epoch: parts.scope.authority.epoch };
+  await parts.reached('beforeClaim');
+  const claimed = await createOrAdopt(parts, 'Claim', configMaps, toWire(renderClaim(record, context)), record, signal);
+  await parts.reached('afterClaim');
+  return claimed;
+}
+
+export interface PayloadParts {
+  readonly claim: ConfigMap;
+  readonly record: RunRecord;
+  readonly files: readonly RunFile[];
+  /** The attempts that begin with it. */
+  readonly marks: AttemptMarks;
+  /** Null: this process has made the claim, and so nobody else has finished the run. */
+  readonly isRecorded: (() => Promise<boolean>) | null;
+}
 
 /**
- * Claim, payload, pod: each created once, under the name that everybody computes alike. What is there already and is of the same
- * run is adopted, so that a start that was cut off anywhere is finished by calling this again. Throws what the API server
- * says where it keeps the claim from being made, and transient errors.
+ * The payload of a run, made or adopted. Undefined where the run is over.
  *
  * Whoever made the claim may have finished the run and taken its payload away since the caller looked, even between two calls
  * here. So where the claim was adopted, claim and ledger are asked once more with the payload in place: outcomes are on one of
- * them before payloads go, and so either the outcome is seen here, or the payload goes after this and the pod can't mount it.
+ * them before payloads go, and so either the outcome is seen here, or the payload goes after this and no pod can mount it.
  */
-export async function startRun(
+export async function makePayload(
+  parts: StartParts,
+  { claim, record, files, marks, isRecorded }: PayloadParts,
+  signal: AbortSignal,
+): Promise<PayloadFacts | undefined> {
+  const { scope } = parts;
+  const context = { ...scope, epoch: scope.authority.epoch };
+  const rendered = toWire(renderPayload({ record, files, context, claim: ownerOf(claim) }));
+  const annotations = { ...rendered.metadata?.annotations, ...marksAnnotation(marks) };
+  const marked: ConfigMap = { ...rendered, metadata: { ...rendered.metadata, annotations } };
+  const mounted = await createOrAdopt(parts, 'Payload', configMaps, marked, record, signal);
+  if (mounted === 'taken') return undefined;
+  await parts.reached('afterPayload');
+  if (isRecorded && ((await isParked(scope, claim, signal)) || (await isRecorded()))) {
+    if (mounted.made) await takeBack(scope, mounted.object, signal);
+    return undefined;
+  }
+  return { ...ownerOf(mounted.object), marks: marksOn(mounted.object) };
+}
+
+/** Says on the payload that these attempts begin now, before their pods are made. */
+export async function markAttempts(
+  { scope }: StartParts,
+  payload: PayloadFacts,
+  marks: AttemptMarks,
+  signal: AbortSignal,
+): Promise<PayloadFacts> {
+  const ref = { name: payload.name, namespace: scope.namespace };
+  const metadata = { annotations: marksAnnotation(marks) };
+  await mergePatch(scope.cluster, configMaps, ref, { metadata }, { signal, repeatable: true });
+  return { ...payload, marks };
+}
+
+/** The pod of an attempt as it is going to be, for the policy to judge. Throws what makes it certain that it can't start. */
+export async function judgeAttempt(
   parts: StartParts,
   record: RunRecord,
-  files: readonly RunFile[],
+  start: AttemptStart,
   signal: AbortSignal,
-  isRecorded: () => Promise<boolean>,
-): Promise<Started> {
-  const { scope, reached } = parts;
-  const context = { ...scope, epoch: scope.authority.epoch };
-  await reached('beforeClaim');
-  const claimed = await createOrAdopt(parts, 'Claim', configMaps, toWire(renderClaim(record, context)), record, signal);
-  if (claimed === 'taken') return { kind: 'taken' };
-  const claim = claimed.object;
-  await reached('afterClaim');
-  try {
-    const podFor = (payload: Owner) => {
-      const podContext = { ...parts.podContext, ...context, payload };
-      return renderPod({ record, task: 'default', attempt: 1, slots: 1, context: podContext });
-    };
-    // Judged before the payload exists: what may not run leaves nothing behind but its claim.
-    const judged = podFor({ name: claim.metadata?.name ?? '', uid: UNKNOWN_UID });
-    assertAllowed(parts, record, judged);
-    await parts.readSecrets(toWire(judged), record, signal);
-    const rendered = toWire(renderPayload({ record, files, context, claim: ownerOf(claim) }));
-    const mounted = await createOrAdopt(parts, 'Payload', configMaps, rendered, record, signal);
-    if (mounted === 'taken') return { kind: 'taken' };
-    const payload = mounted.object;
-    await reached('afterPayload');
-    if (!claimed.made && ((await isParked(scope, claim, signal)) || (await isRecorded()))) {
-      if (mounted.made) await takeBack(scope, payload, signal);
-      return { kind: 'taken' };
-    }
-    const pod = await createOrAdopt(parts, 'Pod', pods, toWire(podFor(ownerOf(payload))), record, signal);
-    if (pod === 'taken') return { kind: 'taken' };
-    await reached('afterPod');
-    return { kind: 'started', claim, payload, pod: pod.object };
-  } catch (error) {
-    if (isCoded(error) && error.errorClass === 'terminal' && error.code !== 'LeadershipLost')
-      return { kind: 'refused', claim, error };
-    throw error;
-  }
+): Promise<(payload: Owner) => Pod> {
+  const { scope } = parts;
+  const podFor = (payload: Owner) => {
+    const context = { ...parts.podContext, ...scope, epoch: scope.authority.epoch, payload };
+    return renderPod({ record, task: start.task, attempt: start.number, context });
+  };
+  const judged = podFor({ name: runObjectName('payload', scope, record.job, record.run), uid: UNKNOWN_UID });
+  const own = taskRecord(record, start.task).record;
+  assertAllowed(parts, own, judged);
+  await parts.readSecrets(toWire(judged), own, signal);
+  return (payload) => toWire(podFor(payload));
+}
+
+/** The pod of an attempt, made or adopted; undefined where another run has its name. */
+export async function makePod(
+  parts: StartParts,
+  record: RunRecord,
+  pod: Pod,
+  signal: AbortSignal,
+): Promise<Pod | undefined> {
+  const made = await createOrAdopt(parts, 'Pod', pods, pod, record, signal);
+  await parts.reached('afterPod');
+  return made === 'taken' ? undefined : made.object;
 }
 
 /** Throws `PolicyViolated` (terminal) with everything that the policy has against the pod. */

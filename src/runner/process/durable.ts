@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, chmod, link, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
+import { access, chmod, link, mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { messageOf, terminalError } from '../../errors.ts';
 
@@ -50,6 +50,32 @@ export async function createDurably(path: string, content: string | Uint8Array):
   }
   await syncFolder(dirname(path));
   return true;
+}
+
+/** Makes a folder, with those above it, that survives a power cut; one that is there stays. */
+export async function makeFolderDurably(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  for (let made = path; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+}
+
+/** The same for a folder that must not be there yet: false when it is. */
+export async function createFolderDurably(path: string): Promise<boolean> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false;
+    throw error;
+  }
+  await syncFolder(dirname(path));
+  return true;
+}
+
+/** Brings a folder and those in it to the disk; what is in their files is whoever's who wrote it. */
+export async function syncFolders(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true }))
+    if (entry.isDirectory()) await syncFolders(join(folder, entry.name));
+  await syncFolder(folder);
 }
 
 /** A JSON file; undefined when it is not there. Throws CodedError `StateUnreadable` (terminal). */

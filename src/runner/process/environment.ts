@@ -1,6 +1,6 @@
 import type { NormalStep } from '../../job/defaults.ts';
-import type { RunRecord } from '../port.ts';
-import type { RunPaths } from './layout.ts';
+import type { AttemptStart, RunRecord } from '../port.ts';
+import type { AttemptPaths } from './layout.ts';
 import type { Secrets } from './secrets.ts';
 
 /**
@@ -26,14 +26,14 @@ export const INHERITED = [
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** The variables that tell a run about itself (the job reference, Environment). */
-function ownVariables(record: RunRecord, attempt: number, paths: RunPaths): Record<string, string> {
+function ownVariables(record: RunRecord, { task, number }: AttemptStart, paths: AttemptPaths): Record<string, string> {
   const params = Object.entries(record.params).map(([name, value]) => [`RUNLEDGER_PARAM_${name}`, value] as const);
   return {
     RUNLEDGER_JOB: record.job,
     RUNLEDGER_RUN: String(record.run),
-    RUNLEDGER_TASK: 'default',
-    RUNLEDGER_ATTEMPT: String(attempt),
-    RUNLEDGER_SLOTS: String(record.spec.slots ?? 1),
+    RUNLEDGER_TASK: task.name,
+    RUNLEDGER_ATTEMPT: String(number),
+    RUNLEDGER_SLOTS: String(task.slots),
     RUNLEDGER_REVISION: record.revision,
     RUNLEDGER_TRIGGER: record.trigger.kind,
     RUNLEDGER_WORKSPACE: paths.workspace,
@@ -41,6 +41,7 @@ function ownVariables(record: RunRecord, attempt: number, paths: RunPaths): Reco
     RUNLEDGER_OUTPUT: paths.output,
     RUNLEDGER_SHARED: paths.shared,
     ...Object.fromEntries(params),
+    ...task.variables,
   };
 }
 
@@ -48,8 +49,9 @@ function ownVariables(record: RunRecord, attempt: number, paths: RunPaths): Reco
 export function stepEnvironment(
   own: Readonly<Record<string, string | undefined>>,
   record: RunRecord,
+  attempt: AttemptStart,
   step: NormalStep,
-  paths: RunPaths,
+  paths: AttemptPaths,
   secrets: Secrets,
 ): Record<string, string> {
   const environment: Record<string, string> = { PATH: DEFAULT_PATH };
@@ -62,5 +64,5 @@ export function stepEnvironment(
     const text = typeof value === 'string' ? value : secrets.get(value.secret.name)?.get(value.secret.key);
     if (text !== undefined) environment[name] = text;
   }
-  return { ...environment, ...ownVariables(record, 1, paths) };
+  return { ...environment, ...ownVariables(record, attempt, paths) };
 }

@@ -3,7 +3,7 @@ import type { RunKey } from '../port.ts';
 import { exists } from './durable.ts';
 import { createProcesses } from './identity.ts';
 import { statePaths } from './layout.ts';
-import { createLiveLogReader } from './livelog.ts';
+import { createLiveLogReader, type LiveLogReader } from './livelog.ts';
 import { createRunStore } from './store.ts';
 
 export interface FollowOptions {
@@ -32,10 +32,13 @@ function createLines() {
   };
 }
 
+/** How long after the end of all attempts a further one is waited for. */
+const FURTHER_MS = 2_000;
+
 /**
  * The stored lines (`<time> <step> <stream> <text>`) of a run that some process of this machine executes, from its
- * beginning on, as they come. Ends when the run has ended or was released, when its process has died, or with the
- * signal; there is nothing to follow of a run that is not claimed.
+ * beginning on, as they come; those of several attempts as they are found. Ends when the run has ended or was released,
+ * when its process has died, or with the signal; there is nothing to follow of a run that is not claimed.
  */
 export async function* followRun({
   stateDir,
@@ -47,27 +50,38 @@ export async function* followRun({
   const store = createRunStore(statePaths(stateDir), undefined);
   const paths = store.paths(key);
   const processes = createProcesses(hostname);
-  const reader = createLiveLogReader(paths.folder);
-  const lines = createLines();
+  const readers = new Map<string, { readonly reader: LiveLogReader; readonly lines: ReturnType<typeof createLines> }>();
   let said = false;
+  let ended = 0; // when all attempts were seen to have ended
   const isOver = async (look: number): Promise<boolean> => {
-    if (!(await exists(paths.claim)) || (await exists(paths.ending))) return true;
+    if (!(await exists(paths.claim))) return true;
+    const made = await store.attempts(key);
+    for (const attempt of made) {
+      const { folder } = store.attemptPaths(key, attempt);
+      if (!readers.has(folder)) readers.set(folder, { reader: createLiveLogReader(folder), lines: createLines() });
+    }
+    const endings = await Promise.all(made.map((attempt) => exists(store.attemptPaths(key, attempt).ending)));
+    if (endings.length === 0 || endings.includes(false)) ended = 0;
+    else ended ||= performance.now();
+    if (ended > 0 && performance.now() - ended >= FURTHER_MS) return true;
     if (look % LOOKS_PER_CHECK !== 0) return false;
-    const claim = await store.readClaim(paths);
-    return claim === undefined || processes.state(claim.owner) === 'dead';
+    let holder = (await store.readClaim(paths))?.owner;
+    while (holder && processes.state(holder) === 'dead') holder = await store.heirOf(paths, holder);
+    return holder === undefined;
   };
   try {
     for (let look = 0; ; look += 1) {
-      const over = signal.aborted || (await isOver(look)); // before reading: what was written by then is read
-      for (const bytes of reader.read()) {
-        if (reader.skipped() && !said) yield SKIPPED;
-        said ||= reader.skipped();
-        yield* lines(bytes);
-      }
+      const over = (await isOver(look)) || signal.aborted; // before reading: what was written by then is read
+      for (const { reader, lines } of readers.values())
+        for (const bytes of reader.read()) {
+          if (reader.skipped() && !said) yield SKIPPED;
+          said ||= reader.skipped();
+          yield* lines(bytes);
+        }
       if (over) return;
       await sleep(pollMs, undefined, { signal }).catch(() => undefined);
     }
   } finally {
-    reader.close();
+    for (const { reader } of readers.values()) reader.close();
   }
 }

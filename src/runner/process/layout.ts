@@ -1,18 +1,37 @@
 import { join } from 'node:path';
 import type { RunKey } from '../port.ts';
 
-/** Where everything of a run lies. */
+/** Where what a run's attempts have in common lies. */
 export interface RunPaths {
   readonly folder: string;
   /** The run and who executes it: there from the moment on at which the run is claimed. */
   readonly claim: string;
+  /** The run as it is executed: there once its files are, too. */
+  readonly record: string;
+  /** A wish that the run be cancelled. */
+  readonly cancel: string;
+  /** The contents of the files that attempts mount. */
+  readonly files: string;
+  /** A folder for each attempt that was made. */
+  readonly attempts: string;
+}
+
+/** Which attempt of a run. */
+export interface AttemptName {
+  readonly task: string;
+  /** Counts from 1. */
+  readonly number: number;
+}
+
+/** Where everything of an attempt lies. */
+export interface AttemptPaths {
+  /** There from the moment on at which the attempt is made. */
+  readonly folder: string;
   /** What is being executed, for whoever has to clean up after a crash. */
   readonly state: string;
-  /** How the run ended: there as soon as that is certain. */
+  /** How the attempt ended: there as soon as that is certain. */
   readonly ending: string;
   readonly log: string;
-  /** A wish of another process that the run be cancelled. */
-  readonly cancel: string;
   readonly workspace: string;
   readonly home: string;
   readonly tmp: string;
@@ -29,22 +48,44 @@ export interface StatePaths {
   readonly staging: string;
   /** What is on its way out. */
   readonly trash: string;
-  run(key: RunKey): RunPaths;
 }
 
 /** Unique, since numbers have no leading zeros and follow the last hyphen. */
 export const runName = ({ job, run }: RunKey): string => `${job}-${run}`;
 
-/** The paths within the folder of a run, wherever it lies. `workspaces`: where workspaces go instead. */
-export function pathsWithin(folder: string, name: string, workspaces?: string): RunPaths {
+/** Names of tasks have no dots. */
+export const attemptFolder = ({ task, number }: AttemptName): string => `${task}.${number}`;
+
+/** The attempt that a folder is for; undefined for anything else. */
+export function attemptOfFolder(name: string): AttemptName | undefined {
+  const match = /^([^.]+)\.([1-9]\d*)$/.exec(name);
+  return match ? { task: match[1]!, number: Number(match[2]) } : undefined;
+}
+
+/** The paths within the folder of a run, wherever it lies. */
+export function pathsWithin(folder: string): RunPaths {
   return {
     folder,
     claim: join(folder, 'claim.json'),
+    record: join(folder, 'record.json'),
+    cancel: join(folder, 'cancel.json'),
+    files: join(folder, 'files'),
+    attempts: join(folder, 'attempts'),
+  };
+}
+
+/** `workspaces`: where workspaces go instead. */
+export function attemptPaths(run: RunPaths, key: RunKey, attempt: AttemptName, workspaces?: string): AttemptPaths {
+  const folder = join(run.attempts, attemptFolder(attempt));
+  return {
+    folder,
     state: join(folder, 'state.json'),
     ending: join(folder, 'ending.json'),
     log: join(folder, 'attempt.log'),
-    cancel: join(folder, 'cancel.json'),
-    workspace: workspaces === undefined ? join(folder, 'workspace') : join(workspaces, name),
+    workspace:
+      workspaces === undefined
+        ? join(folder, 'workspace')
+        : join(workspaces, `${runName(key)}-${attempt.task}-${attempt.number}`),
     home: join(folder, 'home'),
     tmp: join(folder, 'tmp'),
     files: join(folder, 'files'),
@@ -54,12 +95,6 @@ export function pathsWithin(folder: string, name: string, workspaces?: string): 
   };
 }
 
-export function statePaths(stateDir: string, workspaces?: string): StatePaths {
-  const runs = join(stateDir, 'runs');
-  return {
-    runs,
-    staging: join(stateDir, 'staging'),
-    trash: join(stateDir, 'trash'),
-    run: (key) => pathsWithin(join(runs, runName(key)), runName(key), workspaces),
-  };
+export function statePaths(stateDir: string): StatePaths {
+  return { runs: join(stateDir, 'runs'), staging: join(stateDir, 'staging'), trash: join(stateDir, 'trash') };
 }

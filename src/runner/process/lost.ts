@@ -2,12 +2,12 @@ import { normalizeSpec } from '../../job/defaults.ts';
 import { createBoundedLog } from '../../logs/bound.ts';
 import { createLiveLogReader } from './livelog.ts';
 import type { Processes } from './identity.ts';
-import type { RunPaths } from './layout.ts';
+import type { AttemptPaths } from './layout.ts';
 import type { Claim, FinishedAttempt, RunningState } from './store.ts';
 import { killOrphanGroup, killStrays } from './strays.ts';
 
 /** The log of an attempt as far as it was written while it ran, bounded as it would have been. */
-function logSoFar(paths: RunPaths, maxBytes: number): Buffer {
+function logSoFar(paths: AttemptPaths, maxBytes: number): Buffer {
   const log = createBoundedLog(maxBytes);
   const reader = createLiveLogReader(paths.folder);
   let rest = Buffer.alloc(0);
@@ -30,14 +30,14 @@ function logSoFar(paths: RunPaths, maxBytes: number): Buffer {
 export function lostAttempt(
   { record, owner }: Claim,
   state: RunningState | undefined,
-  paths: RunPaths,
+  paths: AttemptPaths,
   finished: string,
 ): FinishedAttempt {
   const { logs } = normalizeSpec(record.spec);
   const who = `runledger (process ${owner.pid} on ${owner.host})`;
   const message = state
     ? `${who} ended while step ${JSON.stringify(state.step)} was running, and nobody saw how the step ended`
-    : `${who} ended before the run had started`;
+    : `${who} ended before the attempt had started`;
   const log = logSoFar(paths, Math.min(logs.maxBytes, logs.maxRunBytes));
   return {
     started: state?.started ?? null,
@@ -50,7 +50,7 @@ export function lostAttempt(
 /** Kills what a run has left behind whose runledger has died. */
 export async function killLeftOvers(
   state: RunningState | undefined,
-  paths: RunPaths,
+  paths: AttemptPaths,
   processes: Processes,
 ): Promise<void> {
   if (state?.leader) killOrphanGroup(state.leader, processes);

@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { messageOf, terminalError, transientError } from '../../errors.ts';
 import type { Reason } from '../../schemas/index.ts';
-import type { AttemptEnding, RunFile, RunKey, Runner, RunnerEvents, RunRecord } from '../port.ts';
-import { runAttempt, type StopCause } from './attempt.ts';
-import { createDurably, exists, readJson } from './durable.ts';
+import type { AttemptStart, RunFile, RunKey, Runner, RunnerEvents, RunRecord } from '../port.ts';
+import { runAttempt } from './attempt.ts';
+import type { StopCause } from './course.ts';
+import { exists } from './durable.ts';
 import { createProcesses } from './identity.ts';
-import { type RunPaths, runName, statePaths } from './layout.ts';
-import { createLister } from './list.ts';
+import { runName, statePaths } from './layout.ts';
+import { attemptId, createLister } from './list.ts';
 import { writeFiles } from './prepare.ts';
 import type { Secrets } from './secrets.ts';
-import { createSlots } from './slots.ts';
 import { createRunStore, type FinishedAttempt, type Holder } from './store.ts';
 import { signalGroup } from './strays.ts';
 import { ignoredFields, refusedFields } from './support.ts';
@@ -20,8 +21,6 @@ export interface ProcessRunnerOptions {
   /** Where the steps' workspaces go; default: with the rest of the run, in `stateDir`. */
   readonly workspaceRoot?: string;
   readonly secrets: Secrets;
-  /** Runs that are executed at once; the others wait in the order in which they came. */
-  readonly concurrency: number;
   readonly events: RunnerEvents;
   /** runledger's own environment; the steps inherit what environment.ts lists. */
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -32,27 +31,29 @@ export interface ProcessRunnerOptions {
 }
 
 export interface ProcessRunner extends Runner {
-  /** Whoever has the claim owns the start: nobody takes up another's, and so nobody has to ask the ledger. */
-  start(record: RunRecord, files: readonly RunFile[], signal: AbortSignal): Promise<'started' | 'exists'>;
+  /** As the port says. What another live process has claimed is never taken up, so that the ledger need not be asked. */
+  start(
+    record: RunRecord,
+    files: readonly RunFile[],
+    attempts: readonly AttemptStart[],
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Kills everything that is being executed, at once and without waiting: for a process that is about to exit. */
   kill(): void;
 }
 
 interface Active {
   readonly record: RunRecord;
-  readonly paths: RunPaths;
+  readonly task: string;
   readonly stop: AbortController;
   readonly done: Promise<void>;
 }
 
+const notEnded = (run: string): Error =>
+  transientError('RunNotEnded', `${run} is still being executed`, { hint: 'cancel it first' });
+
 /** How often wishes of other processes to cancel a run are looked for. */
 const CANCEL_POLL_MS = 500;
-
-interface CancelWish {
-  readonly reason: Reason;
-}
-
-const EMPTY = { log: new Uint8Array(), complete: true, vars: {}, annotations: [], warnings: [] } as const;
 
 /**
  * Runs jobs as processes of this machine (port.ts). Everything that matters is on the disk before it is acted on: the
@@ -62,11 +63,11 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
   const { stateDir, workspaceRoot, secrets, events, env, now, observe = false } = options;
   const processes = createProcesses(options.hostname);
   const me: Holder = { ...processes.self, id: randomUUID() };
-  const store = createRunStore(statePaths(stateDir, workspaceRoot), workspaceRoot);
-  const slots = createSlots(options.concurrency);
+  const store = createRunStore(statePaths(stateDir), workspaceRoot);
   const active = new Map<string, Active>();
   const groups = new Map<string, number>();
   const unwritten = new Map<string, FinishedAttempt>();
+  const halt = new AbortController();
   let closed = false;
   let polling: NodeJS.Timeout | undefined;
 
@@ -76,7 +77,7 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
   };
   const pollCancels = async (): Promise<void> => {
     for (const run of active.values()) {
-      const wish = await readJson<CancelWish>(run.paths.cancel).catch(() => undefined);
+      const wish = await store.cancelWish(store.paths(run.record)).catch(() => undefined);
       if (wish) stopWith(run, wish.reason);
     }
   };
@@ -88,42 +89,37 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
     }
   };
 
-  const attempt = async (record: RunRecord, paths: RunPaths, stop: AbortSignal): Promise<FinishedAttempt> => {
-    const unstarted = (ending: AttemptEnding): FinishedAttempt => ({
-      started: null,
-      finished: now().toISOString(),
-      ending,
-      output: EMPTY,
-    });
-    if (!(await slots.take(stop)))
-      return unstarted({
-        kind: 'cancelled',
-        reason: (stop.reason as Extract<StopCause, { kind: 'cancelled' }>).reason,
-        step: null,
+  /** Executes an attempt that was made to its durable end. */
+  const execute = async (record: RunRecord, start: AttemptStart, stop: AbortSignal): Promise<void> => {
+    const id = attemptId(record, { task: start.task.name, number: start.number });
+    const paths = store.attemptPaths(record, { task: start.task.name, number: start.number });
+    try {
+      const onGroup = (group: number): unknown => groups.set(id, group);
+      const { files } = store.paths(record);
+      const finished = await runAttempt({
+        record,
+        attempt: start,
+        paths,
+        files,
+        secrets,
+        env,
+        now,
+        processes,
+        stop,
+        halt: halt.signal,
+        events,
+        onGroup,
       });
-    try {
-      const onGroup = (group: number): unknown => groups.set(runName(record), group);
-      return await runAttempt({ record, paths, secrets, env, now, processes, stop, events, onGroup });
-    } finally {
-      slots.give();
-    }
-  };
-
-  /** Executes a claimed run to its durable end. */
-  const execute = async (record: RunRecord, paths: RunPaths, stop: AbortSignal): Promise<void> => {
-    const name = runName(record);
-    try {
-      const finished = await attempt(record, paths, stop);
-      unwritten.set(name, finished);
+      unwritten.set(id, finished);
       await store.writeEnding(paths, finished);
-      unwritten.delete(name);
+      unwritten.delete(id);
     } catch (error) {
-      // Each list() tries again; if this process ends before that works, the next one calls the run lost.
+      // Each list() tries again; if this process ends before that works, the next one calls the attempt lost.
       const text = `runledger could not write down how ${record.job} #${record.run} ended: ${messageOf(error)}`;
       events.output({ key: record, at: now().toISOString(), step: 'runledger', stream: 'stderr', text });
     } finally {
-      active.delete(name);
-      groups.delete(name);
+      active.delete(id);
+      groups.delete(id);
       if (active.size === 0) poll(false);
       events.changed({ job: record.job, run: record.run });
     }
@@ -134,13 +130,26 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
     processes,
     now,
     observe,
-    isActive: (name) => active.has(name),
-    unwritten: (name) => unwritten.get(name),
+    isActive: (id) => active.has(id),
+    unwritten: (id) => unwritten.get(id),
   });
 
   const executedElsewhere = async (key: RunKey): Promise<boolean> => {
     const claim = await store.readClaim(store.paths(key));
-    return claim !== undefined && claim.owner.id !== me.id && processes.state(claim.owner) !== 'dead';
+    if (claim === undefined || claim.owner.id === me.id || processes.state(claim.owner) === 'dead') return false;
+    const made = await store.attempts(key);
+    const endings = await Promise.all(made.map((attempt) => exists(store.attemptPaths(key, attempt).ending)));
+    return endings.length === 0 || endings.includes(false);
+  };
+  const activeOf = (key: RunKey): readonly Active[] =>
+    [...active.values()].filter(({ record }) => runName(record) === runName(key));
+  const assertOpen = ({ job, run, spec }: RunRecord): void => {
+    if (closed || observe) throw terminalError('RunnerClosed', `${job} #${run}: this runner starts nothing any more`);
+    const refused = refusedFields(spec);
+    if (refused.length > 0)
+      throw terminalError('NotSupported', `${job}: local processes can't do ${refused.join(', ')}`, {
+        hint: 'run it on Kubernetes, or leave these fields out',
+      });
   };
 
   return {
@@ -149,57 +158,66 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
     refuses: refusedFields,
     ignores: ignoredFields,
     list,
-    async start(record, files, signal) {
+    async claim(record, signal) {
       signal.throwIfAborted();
-      if (closed || observe)
-        throw terminalError('RunnerClosed', `${record.job} #${record.run}: this runner starts nothing any more`);
-      const refused = refusedFields(record.spec);
-      if (refused.length > 0)
-        throw terminalError('NotSupported', `${record.job}: local processes can't do ${refused.join(', ')}`, {
-          hint: 'run it on Kubernetes, or leave these fields out',
-        });
-      const claimed = await store.claim({ format: 1, record, owner: me }, (paths) => writeFiles(paths.files, files));
-      if (!claimed) return 'exists';
-      const stop = new AbortController();
-      const paths = store.paths(record);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      active.set(runName(record), { record, paths, stop, done: promise });
-      poll(true);
-      void execute(record, paths, stop.signal).finally(resolve);
-      return 'started';
+      assertOpen(record);
+      if (await store.claim({ format: 1, record, owner: me })) return 'claimed';
+      const there = (await list(signal)).find((run) => runName(run.record) === runName(record));
+      const isSame =
+        there?.mine === true &&
+        there.record.digest === record.digest &&
+        isDeepStrictEqual(there.record.trigger, record.trigger);
+      return isSame ? 'claimed' : 'exists';
     },
-    async cancel(key, reason) {
-      const mine = active.get(runName(key));
-      if (mine) return stopWith(mine, reason);
-      const paths = store.paths(key);
-      if (!(await exists(paths.claim)) || (await exists(paths.ending))) return;
-      const wish: CancelWish = { reason };
-      await createDurably(paths.cancel, JSON.stringify(wish));
+    async start(record, files, attempts, signal) {
+      signal.throwIfAborted();
+      assertOpen(record);
+      await store.hold(record, (folder) => writeFiles(folder, files));
+      const held = (await store.readRecord(store.paths(record))) ?? record;
+      for (const start of attempts) {
+        if (!(await store.makeAttempt(record, { task: start.task.name, number: start.number }))) continue;
+        const stop = new AbortController();
+        const { promise, resolve } = Promise.withResolvers<void>();
+        const id = attemptId(record, { task: start.task.name, number: start.number });
+        active.set(id, { record: held, task: start.task.name, stop, done: promise });
+        poll(true);
+        void execute(held, start, stop.signal).finally(resolve);
+      }
+    },
+    async cancel(key, reason, tasks, by) {
+      const mine = activeOf(key).filter(({ task }) => tasks?.includes(task) ?? true);
+      if (tasks === undefined) await store.wishCancelled(key, by === undefined ? { reason } : { reason, by });
+      for (const run of mine) stopWith(run, reason);
+      if (mine.length === 0) events.changed(key);
     },
     async release(keys, signal) {
       for (const key of keys) {
         signal.throwIfAborted();
-        const mine = active.get(runName(key));
-        const isOver = await exists(store.paths(key).ending);
-        if (isOver)
-          await mine?.done; // it is written down, and about to be let go of
-        else if (mine || (await executedElsewhere(key)))
-          throw transientError('RunNotEnded', `${key.job} #${key.run} is still being executed`, {
-            hint: 'cancel it first',
-          });
+        for (const mine of activeOf(key)) {
+          const { job, run } = mine.record;
+          const made = (await store.attempts(key)).filter(({ task }) => task === mine.task);
+          const endings = await Promise.all(made.map((attempt) => exists(store.attemptPaths(key, attempt).ending)));
+          if (endings.includes(false)) throw notEnded(`${job} #${run}`);
+          await mine.done; // it is written down, and about to be let go of
+        }
+        if (await executedElsewhere(key)) throw notEnded(`${key.job} #${key.run}`);
         await store.remove(key);
-        unwritten.delete(runName(key));
+        for (const id of unwritten.keys()) if (id.startsWith(`${runName(key)}/`)) unwritten.delete(id);
       }
     },
     async close(reason) {
       closed = true;
       const runs = [...active.values()];
+      // What has begun ends with this process, tasks that were still to start included.
+      for (const { record } of new Map(runs.map((run) => [runName(run.record), run])).values())
+        await store.wishCancelled(record, { reason }).catch(() => undefined);
       for (const run of runs) stopWith(run, reason);
       await Promise.all(runs.map(({ done }) => done));
       poll(false);
     },
     kill() {
       closed = true;
+      halt.abort();
       for (const group of groups.values()) signalGroup(group, 'SIGKILL');
     },
   };

@@ -79,7 +79,8 @@ export const labelOf = ({ name, key }: SecretReference): string => `secret ${nam
 
 /** Every secret that a spec refers to, once. */
 function references(spec: Job['spec']): readonly SecretReference[] {
-  const envs = [spec.env, ...(spec.steps ?? []).map(({ env }) => env)];
+  const steps = [...(spec.steps ?? []), ...(spec.finally ?? [])];
+  const envs = [spec.env, ...steps.map(({ env }) => env)];
   const fromEnv = envs.flatMap((env) =>
     Object.values(env ?? {}).flatMap((v) => (typeof v === 'string' ? [] : v.secret)),
   );

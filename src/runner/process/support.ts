@@ -14,11 +14,6 @@ export function refusedFields(spec: Spec): readonly string[] {
     ['spec.services', holdsAnything(spec.services)],
     ['spec.runsOn', spec.runsOn !== undefined && (typeof spec.runsOn === 'string' || spec.runsOn.fallback !== 'pod')],
     ['spec.checkout', spec.checkout !== undefined && spec.checkout !== false],
-    ['spec.hooks', holdsAnything(spec.hooks)],
-    ['spec.finally', holdsAnything(spec.finally)],
-    ['spec.tasks', holdsAnything(spec.tasks)],
-    ['spec.matrix', spec.matrix !== undefined],
-    ['spec.retry.limit', (spec.retry?.limit ?? 0) !== 0],
     ['spec.artifacts', holdsAnything(spec.artifacts?.paths)],
   ];
   return [...refused.flatMap(([field, isRefused]) => (isRefused ? [field] : [])), ...absolute];
@@ -26,10 +21,12 @@ export function refusedFields(spec: Spec): readonly string[] {
 
 /** Fields that mean nothing to local processes: they say where and as whom a pod runs. */
 export function ignoredFields(spec: Spec): readonly string[] {
-  const steps = (spec.steps ?? []).flatMap((step, index) =>
-    (['image', 'user'] as const)
-      .filter((field) => step[field] !== undefined)
-      .map((field) => `spec.steps[${index}].${field}`),
+  const steps = (['steps', 'finally'] as const).flatMap((list) =>
+    (spec[list] ?? []).flatMap((step, index) =>
+      (['image', 'user'] as const)
+        .filter((field) => step[field] !== undefined)
+        .map((field) => `spec.${list}[${index}].${field}`),
+    ),
   );
   const fields = (['image', 'user', 'resources', 'pod', 'runsOn'] as const).filter(
     (field) => spec[field] !== undefined,

@@ -2,6 +2,7 @@
 /** Objects that belong to no known run go after a while; those of runs, other sources and installations stay. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { tasksOf } from '../../../src/job/fan-out.ts';
 import { renderClaim } from '../../../src/render/claim.ts';
 import { UNKNOWN_UID } from '../../../src/render/context.ts';
 import { ANNOTATIONS, LABELS, OUTCOME_FINALIZER } from '../../../src/render/labels.ts';
@@ -46,7 +47,9 @@ function objectsOf(namespace: string, source: string, record: RunRecord, install
   const podContext = { ...context, image: IMAGE, imagePullSecrets: [], podDefaults: {}, payload };
   const { ownerReferences: _claim, ...payloadMetadata } =
     renderPayload({ record, files: [], context, claim: payload }).metadata ?? {};
-  const pod = renderPod({ record, task: 'default', attempt: 1, slots: 1, context: podContext });
+  const [task] = tasksOf(record.spec);
+  if (!task) throw new Error('a job without tasks');
+  const pod = renderPod({ record, task, attempt: 1, context: podContext });
   // Without owners: the garbage collector is to have no part in it.
   const { ownerReferences: _payload, ...metadata } = pod.metadata ?? {};
   return {

@@ -1,13 +1,14 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { tasksOf } from '../../../src/job/fan-out.ts';
 import { OUTCOME_FINALIZER } from '../../../src/render/labels.ts';
 import { systemClock } from '../../../src/runner/kubernetes/clock.ts';
 import { deleteObject, listObjects } from '../../../src/runner/kubernetes/objects.ts';
 import { parkOutcome } from '../../../src/runner/kubernetes/park.ts';
 import { removeFinalizer } from '../../../src/runner/kubernetes/release.ts';
 import { type Scope, unopposed } from '../../../src/runner/kubernetes/scope.ts';
-import { startRun, type Started } from '../../../src/runner/kubernetes/start.ts';
-import { configMaps, pods } from '../../../src/runner/kubernetes/wire.ts';
+import { claimRun, judgeAttempt, makePayload, makePod } from '../../../src/runner/kubernetes/start.ts';
+import { type ConfigMap, configMaps, type Pod, pods } from '../../../src/runner/kubernetes/wire.ts';
 import type { ParkedOutcome, RunRecord } from '../../../src/runner/port.ts';
 import { eventually, openTestCluster } from '../../support/cluster.ts';
 import { IMAGE } from './world.ts';
@@ -41,7 +42,10 @@ if (test) {
     clock: systemClock,
     log: quiet,
   };
-  const start = (job: string, isRecorded: () => Promise<boolean>): Promise<Started> => {
+  type Started =
+    | { readonly kind: 'started'; readonly claim: ConfigMap; readonly payload: string; readonly pod: Pod }
+    | { readonly kind: 'taken' };
+  const start = async (job: string, isRecorded: () => Promise<boolean>): Promise<Started> => {
     const podContext = {
       image: IMAGE,
       imagePullSecrets: [],
@@ -49,7 +53,24 @@ if (test) {
       gate: { image: IMAGE, busybox: '/bin/busybox' },
     };
     const parts = { scope, podContext, readSecrets: async () => [], reached: async () => undefined };
-    return startRun(parts, recordOf(job), [], signal, isRecorded);
+    const record = recordOf(job);
+    const [task] = tasksOf(record.spec);
+    const claimed = await claimRun(parts, record, signal);
+    if (claimed === 'taken' || !task) return { kind: 'taken' };
+    const podFor = await judgeAttempt(parts, record, { task, number: 1 }, signal);
+    const payload = await makePayload(
+      parts,
+      {
+        claim: claimed.object,
+        record,
+        files: [],
+        marks: { 'default.1': new Date().toISOString() },
+        isRecorded: claimed.made ? null : isRecorded,
+      },
+      signal,
+    );
+    const pod = payload && (await makePod(parts, record, podFor(payload), signal));
+    return pod ? { kind: 'started', claim: claimed.object, payload: payload.name, pod } : { kind: 'taken' };
   };
   const no = async (): Promise<boolean> => false;
   const namesOf = async (job: string): Promise<readonly string[]> => {
@@ -64,8 +85,8 @@ if (test) {
   const startAndRelease = async (job: string): Promise<string> => {
     const run = await start(job, no);
     if (run.kind !== 'started') throw new Error(run.kind);
-    const nameOf = (object: typeof run.claim): string => object.metadata?.name ?? '';
-    await deleteObject(cluster, configMaps, { namespace, name: nameOf(run.payload) }, { signal });
+    const nameOf = (object: ConfigMap | Pod): string => object.metadata?.name ?? '';
+    await deleteObject(cluster, configMaps, { namespace, name: run.payload }, { signal });
     await deleteObject(cluster, pods, { namespace, name: nameOf(run.pod) }, { signal, gracePeriodSeconds: 0 });
     assert.ok(run.pod.metadata?.finalizers?.includes(OUTCOME_FINALIZER));
     await removeFinalizer(scope, run.pod, signal);

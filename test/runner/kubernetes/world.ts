@@ -118,6 +118,8 @@ export async function openController(test: TestCluster, options: ControllerOptio
     runner,
     by: { runner: 'kubernetes', version: 'test', host: 'test' },
     mostLive: 100,
+    ledgerEveryMs: 60_000,
+    capacities: () => ({ attempts: 100, sets: new Map() }),
     recordForMs: 60_000,
     holdPodsForMs: options.holdPodsForMs ?? 600_000,
     inTurn: (work) => work(),

@@ -1,0 +1,62 @@
+import { commitTrigger } from '../job/defaults.ts';
+import type { Catalog, DesiredJob } from '../job/model.ts';
+import { compareText, formatProblem } from '../job/problems.ts';
+import { needsOf } from '../reconciler/chain.ts';
+import { schedulesOf } from '../reconciler/schedule/due.ts';
+import type { Result } from '../schemas/index.ts';
+
+export interface GraphJob {
+  readonly name: string;
+  readonly path: string;
+  readonly state: 'valid' | 'suspended' | 'invalid';
+  /** What starts runs of it by itself: `commit`, `schedule 30 2 * * * Europe/Zurich`, `pull request`. */
+  readonly triggers: readonly string[];
+  /** The first problem of an invalid one. */
+  readonly problem?: string;
+}
+
+/** `to` runs after `from`, if that ended with one of these results. */
+export interface GraphEdge {
+  readonly from: string;
+  readonly to: string;
+  readonly results: readonly Result[];
+}
+
+/** The jobs of a revision and who needs whom; both by name. */
+export interface JobGraph {
+  readonly jobs: readonly GraphJob[];
+  readonly edges: readonly GraphEdge[];
+}
+
+/** The graph of a catalog. What an invalid job needs is not known. */
+export function graphOf({ jobs, invalidJobs }: Catalog): JobGraph {
+  const valid = [...jobs.values()].map((job): GraphJob => {
+    const { name, path, manifest } = job;
+    return { name, path, state: manifest.spec.suspend === true ? 'suspended' : 'valid', triggers: triggersOf(job) };
+  });
+  const invalid = [...invalidJobs.values()].map(({ name, path, problems: [first] }): GraphJob => {
+    const job = { name, path, state: 'invalid', triggers: [] } as const;
+    return first ? Object.assign(job, { problem: formatProblem(first) }) : job;
+  });
+  const edges = [...jobs.values()].flatMap(({ name, manifest }) =>
+    needsOf(manifest.spec).map(({ job, results }): GraphEdge => ({ from: job, to: name, results })),
+  );
+  return {
+    jobs: [...valid, ...invalid].sort((a, b) => compareText(a.name, b.name)),
+    edges: edges.sort((a, b) => compareText(a.from, b.from) || compareText(a.to, b.to)),
+  };
+}
+
+function triggersOf({ manifest: { spec } }: DesiredJob): readonly string[] {
+  const { pullRequest = false } = spec.on ?? {};
+  return [
+    ...(commitTrigger(spec) === false ? [] : ['commit']),
+    ...schedulesOf(spec.on).map(
+      ({ cron, timeZone }) => `schedule ${cron}${timeZone === undefined ? '' : ` ${timeZone}`}`,
+    ),
+    ...(pullRequest === false ? [] : ['pull request']),
+  ];
+}
+
+/** The results that let a run through unless its job names others. */
+export const isUsual = ({ results }: GraphEdge): boolean => results.join() === 'succeeded,warning';

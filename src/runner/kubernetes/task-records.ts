@@ -1,0 +1,24 @@
+import { taskRecord } from '../../job/task-spec.ts';
+import type { RunRecord, RunTask } from '../port.ts';
+
+const known = new WeakMap<RunRecord, Map<string, RunRecord>>();
+
+/**
+ * The record as a task executes it. Every pod is looked at each second: what follows from its run is remembered as long as
+ * the run is. One that can't be rendered any more is taken as it was written: its pod is there, and has to be read.
+ */
+export function recordOfTask(record: RunRecord, task: RunTask): RunRecord {
+  const tasks = known.get(record) ?? new Map<string, RunRecord>();
+  known.set(record, tasks);
+  const found = tasks.get(task.name) ?? rendered(record, task);
+  tasks.set(task.name, found);
+  return found;
+}
+
+function rendered(record: RunRecord, task: RunTask): RunRecord {
+  try {
+    return taskRecord(record, task).record;
+  } catch {
+    return record;
+  }
+}
