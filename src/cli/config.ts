@@ -32,9 +32,8 @@ export async function readConfig(path: string): Promise<Config> {
 }
 
 /** What a configuration may say in this format and this version can't do yet: it is refused, and never passed over. */
-function notYet({ artifacts, masks, notifications, defaults, sources }: Config): readonly Finding[] {
+function notYet({ masks, notifications, defaults, sources }: Config): readonly Finding[] {
   const asked: readonly (readonly [FieldPath, boolean])[] = [
-    [['artifacts'], artifacts !== undefined],
     [['masks'], (masks ?? []).length > 0],
     [['notifications'], (notifications ?? []).length > 0],
     [['defaults', 'hooks', 'shutdown'], defaults?.hooks?.shutdown !== undefined],
