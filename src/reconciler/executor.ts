@@ -58,6 +58,7 @@ const STARTS_AT_ONCE = 16;
 
 export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: string) => void): Executor {
   const recording = new Set<string>();
+  const recorded = new Set<string>(); // in the ledger, though what was seen a moment ago still shows them
   const unrecorded = new Set<string>(); // could not be recorded: left for a later pass
   // Jobs whose start failed: tried again after a while, as long as this goes on.
   const rests = createRests((job) => {
@@ -91,6 +92,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       const park = async (): Promise<void> => parts.runner.park?.(key, facts.finished, signal);
       await parts.reached?.('beforeRecord');
       const commit = await writeWithin(parts, { facts: [facts], ...answerOf(outcome) }, signal, park);
+      recorded.add(runId(key));
       await parts.reached?.('afterRecord');
       await releases.add(key);
       parts.emit({ kind: 'recorded', key: { job: outcome.job, run: outcome.run }, commit });
@@ -107,7 +109,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
 
   const startRecording = (end: RunEnd, seen: Observation, signal: AbortSignal): void => {
     const id = runId(end.run.record);
-    if (recording.has(id) || unrecorded.has(id)) return;
+    if (recording.has(id) || recorded.has(id) || unrecorded.has(id)) return;
     recording.add(id);
     void record(end, seen, signal);
   };
@@ -226,6 +228,8 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
   return {
     async execute({ actions, seen, options, asked, renew }, stopping, signal) {
       const { revision } = seen.catalog;
+      const shown = new Set(seen.live.map(({ record }) => runId(record)));
+      for (const id of recorded) if (!shown.has(id)) recorded.delete(id);
       await cancelRuns(actions, asked);
       // What can't be read now may hold what a request is about.
       if (seen.fresh) answer(asked.answers);
@@ -240,7 +244,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
         const { jobs } = now.catalog;
         const { statuses } = now.view;
         const capacities = parts.capacities();
-        const undecided = live.filter(({ record }) => !recording.has(runId(record)));
+        const undecided = live.filter(({ record }) => !recording.has(runId(record)) && !recorded.has(runId(record)));
         return {
           live: undecided,
           next: dispatch({ live: undecided, liveByJob, jobs, statuses, capacities, now: parts.now().getTime() }),
