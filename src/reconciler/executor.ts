@@ -53,6 +53,8 @@ export interface Execution {
 
 /** Runs that are recorded within this time are let go of together. */
 const RELEASE_AFTER_MS = 100;
+/** How many runs a pass claims, and how many it starts, at most: what ends meanwhile is recorded by the one after it. */
+const MOST_A_PASS = 200;
 /** How many runs are claimed or started at the same time. */
 const STARTS_AT_ONCE = 16;
 
@@ -237,7 +239,8 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       const due = stopping ? [] : inOrder(wanted, seen).filter(({ job }) => !rests.has(job, revision));
       const isOurs = ({ record }: LiveRun): boolean => options.jobs?.has(record.job) ?? true;
       const room = Math.max(0, parts.mostLive - seen.live.filter(isOurs).length);
-      const { claimed, again } = await claim(due.slice(0, room), seen, asked, signal);
+      const now = Math.min(room, MOST_A_PASS);
+      const { claimed, again } = await claim(due.slice(0, now), seen, asked, signal);
       const decide = (now: Observation): Decision => {
         const live = decidable(now, claimed, wanted).filter((run) => isOurs(run) || !run.mine);
         const liveByJob = Map.groupBy([...now.live, ...claimed], ({ record }) => record.job);
@@ -259,7 +262,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       for (const end of [...superseded(actions, current), ...next.ends]) startRecording(end, current, signal);
       for (const { run, reason, tasks } of next.cancels) await parts.runner.cancel(run.record, reason, tasks);
       let begun = false;
-      const starts = stopping || !current.fresh ? [] : next.starts;
+      const starts = stopping || !current.fresh ? [] : next.starts.slice(0, MOST_A_PASS);
       await eachOf(starts, STARTS_AT_ONCE, async (begin) => {
         if (rests.has(begin.run.record.job, revision)) return;
         await tryIt(begin.run.record, revision, async () => {
@@ -271,13 +274,15 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       const left = live.filter(
         ({ record, mine }) => mine && !unrecorded.has(runId(record)) && !rests.has(record.job, revision),
       );
+      // The next pass goes on where this one has left off, at once.
+      if (due.length > now || (starts.length > 0 && starts.length < next.starts.length)) wake.ring();
       const running = left.some(({ attempts }) => attempts.some(({ ending }) => ending === null));
       const outlived = stopping && parts.runner.outlives;
       const others = current.live.filter((run) => isOurs(run) && !run.mine);
       return {
         busy: recording.size > 0 || (!outlived && (running || begun || (!stopping && left.length > 0))),
         again: [
-          ...due.slice(room).map(({ job }) => job),
+          ...due.slice(now).map(({ job }) => job),
           ...again,
           ...others.map(({ record }) => record.job),
           // What another process executes rings no bell here when it lets go of a group.

@@ -206,7 +206,8 @@ export async function runElected(options: ElectionOptions): Promise<void> {
     try {
       const attempt = await contend(contender, signal);
       if ('held' in attempt) ended = await lead(attempt.held, contender, options);
-      else waitMs = Math.min(waitMs, attempt.waitMs + SLACK_MS);
+      // A leader that stops gives its lease back: it is looked for more often than one that fails.
+      else waitMs = Math.min(waitMs / 2, attempt.waitMs + SLACK_MS);
     } catch (error) {
       if (signal.aborted && !isLasting(error)) break;
       if (!(error instanceof CodedError) || isLasting(error)) throw error;
