@@ -134,33 +134,51 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     }
   };
 
-  /** The runs of these actions, as far as they could be claimed; `again`: jobs whose number was taken. */
-  const claim = async (
+  /** The runs of these actions as they are going to be; jobs whose runs can't be made rest. */
+  const compose = async (
     actions: readonly PlannedAction[],
     seen: Observation,
-    { reruns }: Requested,
-    signal: AbortSignal,
-  ): Promise<{ readonly claimed: readonly LiveRun[]; readonly again: readonly string[] }> => {
-    const claimed: LiveRun[] = [];
-    const again: string[] = [];
-    // Runs of one job are claimed in the order of their numbers: who is cut off leaves only later ones.
-    await eachOf([...Map.groupBy(actions, ({ job }) => job).values()], STARTS_AT_ONCE, async (ofJob) => {
-      for (const action of ofJob) {
-        const job = seen.catalog.jobs.get(action.job);
-        if (!job) return;
+    reruns: Requested['reruns'],
+  ): Promise<readonly PlannedRun[]> => {
+    const planned: PlannedRun[] = [];
+    for (const action of actions)
+      await tryIt(keyOf(action), seen.catalog.revision, async () => {
+        const record = await composeRecord(parts, action, seen, reruns);
+        planned.push({ action, run: { record, mine: true, attempts: [], held: false } });
+      });
+    return planned;
+  };
+
+  /** Claims runs when it is their turn, those of one job in the order of their numbers: who is cut off leaves only later ones. */
+  const createClaims = (planned: readonly PlannedRun[], revision: string, signal: AbortSignal) => {
+    const turns = new Map<LiveRun, () => Promise<boolean>>();
+    const lastOf = new Map<string, () => Promise<boolean>>();
+    const taken: string[] = [];
+    for (const { action, run } of planned) {
+      const before = lastOf.get(action.job);
+      let turn: Promise<boolean> | undefined;
+      const claim = async (): Promise<boolean> => {
+        if (before && !(await before())) return false;
         let result: 'claimed' | 'exists' | undefined;
-        const key = { job: job.name, run: action.run ?? 0 };
-        const done = await tryIt(key, seen.catalog.revision, async () => {
-          const planned = await composeRecord(parts, action, seen, reruns);
-          result = await parts.runner.claim(planned, signal);
-          if (result === 'claimed') claimed.push({ record: planned, mine: true, attempts: [], held: false });
+        await tryIt(run.record, revision, async () => {
+          result = await parts.runner.claim(run.record, signal);
         });
-        if (result === 'exists') again.push(job.name);
-        if (!done || result === 'exists') return;
-        parts.emit({ kind: 'claimed', action });
-      }
-    });
-    return { claimed, again };
+        if (result === 'exists') taken.push(action.job);
+        if (result === 'claimed') parts.emit({ kind: 'claimed', action });
+        return result === 'claimed';
+      };
+      const once = (): Promise<boolean> => (turn ??= claim());
+      turns.set(run, once);
+      lastOf.set(action.job, once);
+    }
+    return {
+      /** Whether the run is claimed, now if it was not. */
+      claim: async (run: LiveRun): Promise<boolean> => (await turns.get(run)?.()) ?? true,
+      /** Claims those whose turn has not come. */
+      rest: () => eachOf([...turns.values()], STARTS_AT_ONCE, async (once) => void (await once())),
+      /** Jobs whose number another process has taken. */
+      taken,
+    };
   };
 
   const start = async (begin: RunStart, seen: Observation, signal: AbortSignal): Promise<RunEnd | undefined> => {
@@ -240,7 +258,9 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       const isOurs = ({ record }: LiveRun): boolean => options.jobs?.has(record.job) ?? true;
       const room = Math.max(0, parts.mostLive - seen.live.filter(isOurs).length);
       const now = Math.min(room, MOST_A_PASS);
-      const { claimed, again } = await claim(due.slice(0, now), seen, asked, signal);
+      const planned = await compose(due.slice(0, now), seen, asked.reruns);
+      const claimed = planned.map(({ run }) => run);
+      const claims = createClaims(planned, revision, signal);
       const decide = (now: Observation): Decision => {
         const live = decidable(now, claimed, wanted).filter((run) => isOurs(run) || !run.mine);
         const liveByJob = Map.groupBy([...now.live, ...claimed], ({ record }) => record.job);
@@ -259,18 +279,24 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
         current = await renew();
         ({ live, next } = decide(current));
       }
-      for (const end of [...superseded(actions, current), ...next.ends]) startRecording(end, current, signal);
+      for (const end of superseded(actions, current)) startRecording(end, current, signal);
+      // Each run is claimed right before what becomes of it: the shorter that is, the less can come in between.
+      await eachOf(next.ends, STARTS_AT_ONCE, async (end) => {
+        if (!stopping && (await claims.claim(end.run))) startRecording(end, current, signal);
+        else if (stopping && !claimed.includes(end.run)) startRecording(end, current, signal);
+      });
       for (const { run, reason, tasks } of next.cancels) await parts.runner.cancel(run.record, reason, tasks);
       let begun = false;
       const starts = stopping || !current.fresh ? [] : next.starts.slice(0, MOST_A_PASS);
       await eachOf(starts, STARTS_AT_ONCE, async (begin) => {
-        if (rests.has(begin.run.record.job, revision)) return;
+        if (rests.has(begin.run.record.job, revision) || !(await claims.claim(begin.run))) return;
         await tryIt(begin.run.record, revision, async () => {
           const end = await start(begin, current, signal);
           if (end) startRecording(end, current, signal);
           begun ||= end === undefined && begin.attempts.length > 0;
         });
       });
+      await claims.rest();
       const left = live.filter(
         ({ record, mine }) => mine && !unrecorded.has(runId(record)) && !rests.has(record.job, revision),
       );
@@ -283,7 +309,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
         busy: recording.size > 0 || (!outlived && (running || begun || (!stopping && left.length > 0))),
         again: [
           ...due.slice(now).map(({ job }) => job),
-          ...again,
+          ...claims.taken,
           ...others.map(({ record }) => record.job),
           // What another process executes rings no bell here when it lets go of a group.
           ...(others.length === 0 ? [] : left.flatMap((run) => (run.attempts.length === 0 ? [run.record.job] : []))),
@@ -337,6 +363,12 @@ const keyOf = ({ job, run = 0 }: PlannedAction): RunKey => ({ job, run });
 function inOrder(actions: readonly PlannedAction[], { catalog }: Observation): readonly PlannedAction[] {
   const byJob = Map.groupBy(actions, ({ job }) => job);
   return upstreamFirst(byJob.keys(), catalog.jobs).flatMap((job) => byJob.get(job) ?? []);
+}
+
+/** A run that is planned, and as it is going to be once it is claimed. */
+interface PlannedRun {
+  readonly action: PlannedAction;
+  readonly run: LiveRun;
 }
 
 interface Decision {

@@ -83,7 +83,7 @@ try {
     signal: stopping.signal,
     onPlayed(one) {
       played.push(one);
-      const { fault, real, problems, runs, seconds } = one;
+      const { fault, missed, real, problems, runs, seconds } = one;
       console.log(
         `${problems.length === 0 ? 'ok  ' : 'FAIL'} ${fault}: ${runs} ${real ? 'real ' : ''}runs, ${Math.round(seconds)} s`,
       );
@@ -97,7 +97,7 @@ try {
   console.log(`\n${tableOf(report.played)}\n`);
   for (const problem of problems.slice(0, SHOWN_PROBLEMS)) console.log(`FAIL ${problem}`);
   if (problems.length > SHOWN_PROBLEMS) console.log(`FAIL … and ${problems.length - SHOWN_PROBLEMS} more`);
-  const complete = report.played.length === rounds.length;
+  const complete = report.played.length >= rounds.length;
   failed = problems.length > 0 || !complete || rounds.length === 0;
   console.log(
     failed

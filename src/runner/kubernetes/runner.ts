@@ -45,6 +45,8 @@ export interface KubernetesRunnerOptions {
 
 /** Time-outs are looked at so often; everything else when it happens. */
 const LOOK_MS = 1_000;
+/** In less time nobody can have adopted a claim, made a pod, seen it end, pushed its outcome and taken its payload away. */
+const NEW_CLAIM_MS = 500;
 /** How many pods of one run are made at the same time. */
 const PODS_AT_ONCE = 16;
 
@@ -74,8 +76,8 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
   const attendance = createAttendance({ scope, events, nodeLostAfterMs, lostNodes, readSecrets, reached, signal });
   const releases = createReleases({ scope, inventory, reached, signal });
   const parts: StartParts = { scope, podContext, policy, readSecrets, reached };
-  /** Claims that this process has certainly made, by the names of their runs. */
-  const made = new Set<string>();
+  /** Claims that this process has certainly made, by the names of their runs, and when it began to. */
+  const made = new Map<string, number>();
   /** Attempts without a pod whose ending is known, by the names of their runs. */
   const podless = new Map<string, Map<string, AttemptState>>();
   /** Attempts that are being started: nobody has seen a pod of them, and none is missing. */
@@ -165,8 +167,11 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     }
     const claim = run?.claim;
     if (!claim) throw transientError('ClaimMissing', `the claim of ${record.job} #${record.run} is gone`);
-    const asked = made.has(runName(record)) ? null : isRecorded;
-    return makePayload(parts, { claim, record, files, marks, isRecorded: asked }, given);
+    const isNew = (): boolean => {
+      const at = made.get(runName(record));
+      return at !== undefined && scope.clock.monotonic() - at < NEW_CLAIM_MS;
+    };
+    return makePayload(parts, { claim, record, files, marks, isRecorded, isNew }, given);
   };
 
   return {
@@ -179,10 +184,11 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     },
     async claim(record, given) {
       await releases.makeWay(record);
+      const began = scope.clock.monotonic();
       const claimed = await claimRun(parts, record, given);
       if (claimed === 'taken') return 'exists';
       releases.forget(record);
-      if (claimed.made) made.add(runName(record));
+      if (claimed.made) made.set(runName(record), began);
       inventory.learn(record, { claim: claimed.object, record });
       return 'claimed';
     },

@@ -52,20 +52,22 @@ export interface PayloadParts {
   readonly files: readonly RunFile[];
   /** The attempts that begin with it. */
   readonly marks: AttemptMarks;
-  /** Null: this process has made the claim, and so nobody else has finished the run. */
-  readonly isRecorded: (() => Promise<boolean>) | null;
+  readonly isRecorded: () => Promise<boolean>;
+  /** Whether this process has made the claim so short a time ago that nobody else can have finished the run. */
+  readonly isNew: () => boolean;
 }
 
 /**
  * The payload of a run, made or adopted. Undefined where the run is over.
  *
- * Whoever made the claim may have finished the run and taken its payload away since the caller looked, even between two calls
- * here. So where the claim was adopted, claim and ledger are asked once more with the payload in place: outcomes are on one of
- * them before payloads go, and so either the outcome is seen here, or the payload goes after this and no pod can mount it.
+ * Another process may have adopted the claim, finished the run and taken its payload away since the caller looked, even between
+ * two calls here. So unless there was no time for that, claim and ledger are asked once more with the payload in place: outcomes
+ * are on one of them before payloads go, and so either the outcome is seen here, or the payload goes after this and no pod
+ * can mount it.
  */
 export async function makePayload(
   parts: StartParts,
-  { claim, record, files, marks, isRecorded }: PayloadParts,
+  { claim, record, files, marks, isRecorded, isNew }: PayloadParts,
   signal: AbortSignal,
 ): Promise<PayloadFacts | undefined> {
   const { scope } = parts;
@@ -76,7 +78,7 @@ export async function makePayload(
   const mounted = await createOrAdopt(parts, 'Payload', configMaps, marked, record, signal);
   if (mounted === 'taken') return undefined;
   await parts.reached('afterPayload');
-  if (isRecorded && ((await isParked(scope, claim, signal)) || (await isRecorded()))) {
+  if (!isNew() && ((await isParked(scope, claim, signal)) || (await isRecorded()))) {
     if (mounted.made) await takeBack(scope, mounted.object, signal);
     return undefined;
   }

@@ -65,7 +65,8 @@ if (test) {
         record,
         files: [],
         marks: { 'default.1': new Date().toISOString() },
-        isRecorded: claimed.made ? null : isRecorded,
+        isRecorded,
+        isNew: () => claimed.made,
       },
       signal,
     );
