@@ -5,10 +5,11 @@
  *     node scripts/generate-types.ts           writes the file
  *     node scripts/generate-types.ts --check   only tells, with exit code 1, that the file is out of date
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { compile } from 'json-schema-to-typescript';
 import { format, resolveConfig } from 'prettier';
+import { writeOrCheck } from './generated.ts';
 
 /** The parts of a JSON Schema that the schemas of this repository use and that say something about a type. */
 interface Schema {
@@ -136,13 +137,4 @@ async function generate(): Promise<string> {
   return withWrappedComments(code, style?.printWidth ?? 80);
 }
 
-const wanted = await generate();
-if (process.argv.includes('--check')) {
-  const actual = await readFile(TARGET, 'utf8').catch(() => '');
-  if (actual !== wanted) {
-    console.error('src/schemas/types.ts does not match the schemas; run: npm run generate');
-    process.exitCode = 1;
-  }
-} else {
-  await writeFile(TARGET, wanted);
-}
+await writeOrCheck(TARGET, await generate(), 'the schemas');

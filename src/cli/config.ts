@@ -32,7 +32,7 @@ export async function readConfig(path: string): Promise<Config> {
 }
 
 /** What a configuration may say in this format and this version can't do yet: it is refused, and never passed over. */
-function notYet({ masks, notifications, defaults, sources }: Config): readonly Finding[] {
+export function notYet({ masks, notifications, defaults, sources }: Config): readonly Finding[] {
   const asked: readonly (readonly [FieldPath, boolean])[] = [
     [['masks'], (masks ?? []).length > 0],
     [['notifications'], (notifications ?? []).length > 0],

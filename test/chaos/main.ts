@@ -88,6 +88,7 @@ try {
         `${problems.length === 0 ? 'ok  ' : 'FAIL'} ${fault}: ${runs} ${real ? 'real ' : ''}runs, ${Math.round(seconds)} s`,
       );
       for (const problem of problems.slice(0, 5)) console.log(`     ${problem}`);
+      if (missed !== undefined) console.log(`     no controller came to ${missed}: once more`);
     },
   });
   const problems = [

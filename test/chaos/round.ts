@@ -103,7 +103,15 @@ export async function playRound(lane: Lane, round: Round, numbers: Numbers): Pro
   const seconds = (performance.now() - began) / 1_000;
   const problems = [...troubles, ...verdict.problems];
   const restarts = crew?.gaveUp() ?? 0;
-  return { ...verdict, fault: fault.name, missed: crew && missed(fault, jobs, crew), real, seconds, restarts, problems };
+  return {
+    ...verdict,
+    fault: fault.name,
+    missed: crew && missed(fault, jobs, crew),
+    real,
+    seconds,
+    restarts,
+    problems,
+  };
 }
 
 /** Waits for the round's outcomes, and a moment longer, in which a second record or pod would show up. */

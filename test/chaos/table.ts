@@ -14,7 +14,8 @@ export function tableOf(played: readonly Played[]): string {
     for (const field of ['runs', 'recorded', 'pods', 'fenced', 'restarts', 'seconds'] as const)
       sums[field] += one[field];
     sums.problems += one.problems.length;
-    return row(one.fault, one.real ? 'real' : 'simulated', one, one.problems.length);
+    const name = one.missed === undefined ? one.fault : `${one.fault} (did not happen)`;
+    return row(name, one.real ? 'real' : 'simulated', one, one.problems.length);
   });
   const all = [[...HEAD], ...rows, row('all', '', sums, sums.problems)];
   const widths = HEAD.map((_, column) => Math.max(...all.map((cells) => cells[column]?.length ?? 0)));
