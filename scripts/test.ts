@@ -22,15 +22,14 @@ interface FileResult {
   readonly problem: string | null;
 }
 
-const count = (output: string, word: string): number | null => {
-  const found = new RegExp(`^\\s*${word}:\\s+(\\d+)`, 'm').exec(output);
-  return found ? Number(found[1]) : null;
-};
+/** What uvu counts, over all of its runs in a file. */
+const count = (output: string, word: string): number =>
+  [...output.matchAll(new RegExp(`^\\s*${word}:\\s+(\\d+)`, 'gm'))].reduce((sum, [, found]) => sum + Number(found), 0);
 
 /** What is wrong with a file's run although no test failed; null when nothing is. */
 function guard(code: number | null, timedOut: boolean, limitS: number, output: string): string | null {
-  const total = count(output, 'Total') ?? 0;
-  const passed = count(output, 'Passed') ?? 0;
+  const total = count(output, 'Total');
+  const passed = count(output, 'Passed');
   const saysWhy = /^# skipped: /m.test(output);
   if (timedOut) return `did not end within ${limitS} s (an open handle?)`;
   if (code !== 0) return `exit code ${code}`;
@@ -62,11 +61,11 @@ async function runFile(file: string): Promise<FileResult> {
   }, limitS * 1000);
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
   clearTimeout(timer);
-  const total = count(output, 'Total') ?? 0;
-  const passed = count(output, 'Passed') ?? 0;
+  const total = count(output, 'Total');
+  const passed = count(output, 'Passed');
   const problem = guard(code, timedOut, limitS, output);
   const failed = problem === null ? 0 : Math.max(1, total - passed);
-  const skipped = (count(output, 'Skipped') ?? 0) + (output.match(/^# skipped: /gm)?.length ?? 0);
+  const skipped = count(output, 'Skipped') + (output.match(/^# skipped: /gm)?.length ?? 0);
   return { file, passed, failed, skipped, output, seconds: (performance.now() - started) / 1000, problem };
 }
 
