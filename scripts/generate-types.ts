@@ -10,22 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { compile } from 'json-schema-to-typescript';
 import { format, resolveConfig } from 'prettier';
 import { writeOrCheck } from './generated.ts';
-
-/** The parts of a JSON Schema that the schemas of this repository use and that say something about a type. */
-interface Schema {
-  readonly $ref?: string;
-  readonly $defs?: Readonly<Record<string, Schema>>;
-  readonly title?: string;
-  readonly description?: string;
-  readonly type?: string | readonly string[];
-  readonly const?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly required?: readonly string[];
-  readonly additionalProperties?: boolean | Schema;
-  readonly items?: Schema;
-  readonly oneOf?: readonly Schema[];
-}
+import type { Schema } from './reference/schema.ts';
 
 /** What the generator is given instead: references are names by then. */
 type Shape = Omit<Schema, 'properties' | 'additionalProperties' | 'items' | 'oneOf'> & {

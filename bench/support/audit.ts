@@ -1,4 +1,5 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import { linesFrom } from '../../test/support/lines-from.ts';
 
 /** How often each call was made, by what it was: `create pods`, `patch pods`, `get pods/log`. */
 export type CallCounts = ReadonlyMap<string, number>;
@@ -45,14 +46,3 @@ export function openAudit(file: string | undefined): Audit | undefined {
 /** The number of calls, or of those whose verb begins so. */
 export const totalOf = (counts: CallCounts, verb = ''): number =>
   [...counts].reduce((sum, [call, count]) => sum + (call.startsWith(verb) ? count : 0), 0);
-
-function linesFrom(file: string, from: number): readonly string[] {
-  const bytes = Buffer.alloc(statSync(file).size - from);
-  const handle = openSync(file, 'r');
-  readSync(handle, bytes, 0, bytes.length, from);
-  closeSync(handle);
-  return bytes
-    .toString('utf8')
-    .split('\n')
-    .filter((line) => line !== '');
-}

@@ -1,17 +1,17 @@
 import { eachOf } from '../each-of.ts';
 import { asCoded, type CodedError, isCoded, terminalError, transientError } from '../errors.ts';
 import type { LedgerChange, RequestAnswer } from '../ledger/port.ts';
-import type { LiveRun, RunKey, RunRecord } from '../runner/port.ts';
+import type { LiveRun, RunKey } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import { createBatch } from './batch.ts';
-import { conditionEnd, withGroup } from './condition.ts';
-import { needsOf, upstreamFirst } from './chain.ts';
+import { upstreamFirst } from './chain.ts';
+import { createClaims, type PlannedRun } from './claims.ts';
+import { conditionEnd } from './condition.ts';
+import { decidable } from './decidable.ts';
 import { type Dispatch, dispatch, endUnbegun, type RunEnd, runId, type RunStart, supersededBy } from './dispatch.ts';
-import { withDefaults } from './defaults.ts';
 import { finishedFacts } from './facts.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
-import type { RunRequest } from './plan.ts';
-import { chainOf, runRecord, upstreamOf } from './record.ts';
+import { composeRecord, upstreamOf } from './record.ts';
 import { answerOf, type Requested } from './requests.ts';
 import { createRests } from './rests.ts';
 import type { Wake } from './wake.ts';
@@ -55,7 +55,7 @@ export interface Execution {
 const RELEASE_AFTER_MS = 100;
 /** How many runs a pass claims, and how many it starts, at most: what ends meanwhile is recorded by the one after it. */
 const MOST_A_PASS = 200;
-/** How many runs are claimed or started at the same time. */
+/** How many runs are started at the same time. */
 const STARTS_AT_ONCE = 16;
 
 export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: string) => void): Executor {
@@ -142,43 +142,11 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
   ): Promise<readonly PlannedRun[]> => {
     const planned: PlannedRun[] = [];
     for (const action of actions)
-      await tryIt(keyOf(action), seen.catalog.revision, async () => {
+      await tryIt({ job: action.job, run: action.run ?? 0 }, seen.catalog.revision, async () => {
         const record = await composeRecord(parts, action, seen, reruns);
         planned.push({ action, run: { record, mine: true, attempts: [], held: false } });
       });
     return planned;
-  };
-
-  /** Claims runs when it is their turn, those of one job in the order of their numbers: who is cut off leaves only later ones. */
-  const createClaims = (planned: readonly PlannedRun[], revision: string, signal: AbortSignal) => {
-    const turns = new Map<LiveRun, () => Promise<boolean>>();
-    const lastOf = new Map<string, () => Promise<boolean>>();
-    const taken: string[] = [];
-    for (const { action, run } of planned) {
-      const before = lastOf.get(action.job);
-      let turn: Promise<boolean> | undefined;
-      const claim = async (): Promise<boolean> => {
-        if (before && !(await before())) return false;
-        let result: 'claimed' | 'exists' | undefined;
-        await tryIt(run.record, revision, async () => {
-          result = await parts.runner.claim(run.record, signal);
-        });
-        if (result === 'exists') taken.push(action.job);
-        if (result === 'claimed') parts.emit({ kind: 'claimed', action });
-        return result === 'claimed';
-      };
-      const once = (): Promise<boolean> => (turn ??= claim());
-      turns.set(run, once);
-      lastOf.set(action.job, once);
-    }
-    return {
-      /** Whether the run is claimed, now if it was not. */
-      claim: async (run: LiveRun): Promise<boolean> => (await turns.get(run)?.()) ?? true,
-      /** Claims those whose turn has not come. */
-      rest: () => eachOf([...turns.values()], STARTS_AT_ONCE, async (once) => void (await once())),
-      /** Jobs whose number another process has taken. */
-      taken,
-    };
   };
 
   const start = async (begin: RunStart, seen: Observation, signal: AbortSignal): Promise<RunEnd | undefined> => {
@@ -260,7 +228,16 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       const now = Math.min(room, MOST_A_PASS);
       const planned = await compose(due.slice(0, now), seen, asked.reruns);
       const claimed = planned.map(({ run }) => run);
-      const claims = createClaims(planned, revision, signal);
+      const taken: string[] = []; // jobs whose number another process has
+      const claims = createClaims(planned, async ({ action, run: { record } }) => {
+        let result: 'claimed' | 'exists' | undefined;
+        await tryIt(record, revision, async () => {
+          result = await parts.runner.claim(record, signal);
+        });
+        if (result === 'exists') taken.push(record.job);
+        if (result === 'claimed') parts.emit({ kind: 'claimed', action });
+        return result === 'claimed';
+      });
       const decide = (now: Observation): Decision => {
         const live = decidable(now, claimed, wanted).filter((run) => isOurs(run) || !run.mine);
         const liveByJob = Map.groupBy([...now.live, ...claimed], ({ record }) => record.job);
@@ -282,8 +259,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       for (const end of superseded(actions, current)) startRecording(end, current, signal);
       // Each run is claimed right before what becomes of it: the shorter that is, the less can come in between.
       await eachOf(next.ends, STARTS_AT_ONCE, async (end) => {
-        if (!stopping && (await claims.claim(end.run))) startRecording(end, current, signal);
-        else if (stopping && !claimed.includes(end.run)) startRecording(end, current, signal);
+        if (await claims.claim(end.run)) startRecording(end, current, signal);
       });
       for (const { run, reason, tasks } of next.cancels) await parts.runner.cancel(run.record, reason, tasks);
       let begun = false;
@@ -309,7 +285,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
         busy: recording.size > 0 || (!outlived && (running || begun || (!stopping && left.length > 0))),
         again: [
           ...due.slice(now).map(({ job }) => job),
-          ...claims.taken,
+          ...taken,
           ...others.map(({ record }) => record.job),
           // What another process executes rings no bell here when it lets go of a group.
           ...(others.length === 0 ? [] : left.flatMap((run) => (run.attempts.length === 0 ? [run.record.job] : []))),
@@ -332,72 +308,13 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
   };
 }
 
-async function composeRecord(
-  parts: ReconcilerParts,
-  action: PlannedAction,
-  seen: Observation,
-  requests: readonly RunRequest[],
-): Promise<RunRecord> {
-  const job = seen.catalog.jobs.get(action.job);
-  if (!job) throw new TypeError(`a planned run of ${action.job}, which is no job`);
-  const id = action.trigger?.kind === 'request' ? action.trigger.id : undefined;
-  const request = requests.find((candidate) => candidate.id === id);
-  // One that was claimed before goes on as it was: in its chain, and since when it waits.
-  const before = seen.live.find((run) => run.partial === true && runId(run.record) === runId(keyOf(action)))?.record;
-  const record = runRecord({
-    action,
-    desired: job,
-    revision: before?.revision ?? seen.catalog.revision,
-    covered: await parts.covered(job, seen.snapshot),
-    request,
-    params: parts.params(job, request?.params ?? {}),
-    chain: before?.chain ?? chainOf(action, seen),
-    now: before?.queued ?? parts.now().toISOString(),
-  });
-  return withGroup(withDefaults(record, parts.defaults ?? {}));
-}
-
-const keyOf = ({ job, run = 0 }: PlannedAction): RunKey => ({ job, run });
-
 /** Runs of jobs that others need are claimed first. */
 function inOrder(actions: readonly PlannedAction[], { catalog }: Observation): readonly PlannedAction[] {
   const byJob = Map.groupBy(actions, ({ job }) => job);
   return upstreamFirst(byJob.keys(), catalog.jobs).flatMap((job) => byJob.get(job) ?? []);
 }
 
-/** A run that is planned, and as it is going to be once it is claimed. */
-interface PlannedRun {
-  readonly action: PlannedAction;
-  readonly run: LiveRun;
-}
-
 interface Decision {
   readonly live: readonly LiveRun[];
   readonly next: Dispatch;
 }
-
-/** The runs that can be decided on: of what they execute, and of what they need, enough is known. */
-function decidable(
-  seen: Observation,
-  claimed: readonly LiveRun[],
-  wanted: readonly PlannedAction[],
-): readonly LiveRun[] {
-  const fresh = new Set(claimed.map(({ record }) => runId(record)));
-  const unclaimed = new Set(wanted.flatMap(({ job, run = 0 }) => (fresh.has(runId({ job, run })) ? [] : [job])));
-  const known = seen.live.filter((run) => !run.mine || (!fresh.has(runId(run.record)) && isDecidable(run, seen)));
-  return [...known, ...claimed].filter(
-    ({ record, held, attempts, mine }) =>
-      !mine ||
-      held ||
-      attempts.length > 0 ||
-      // What it needs is about to be claimed: only then it is known whether it has to wait for it.
-      !needsOf(record.spec).some(({ job }) => unclaimed.has(job)),
-  );
-}
-
-/** Whether what a run executes is known: it is put down, or the job still says it; or it is only to be ended. */
-const isDecidable = ({ held, parked, cancelled, partial, record }: LiveRun, { catalog }: Observation): boolean =>
-  held ||
-  parked !== undefined ||
-  cancelled !== undefined ||
-  (partial !== true && catalog.jobs.get(record.job)?.digest === record.digest);

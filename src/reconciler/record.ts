@@ -3,7 +3,9 @@ import type { LedgerView } from '../ledger/port.ts';
 import type { RunKey, RunRecord, UpstreamRun } from '../runner/port.ts';
 import type { PlannedAction } from '../schemas/index.ts';
 import type { RunRequest } from './plan.ts';
-import type { Covered, Observation } from './ports.ts';
+import type { Covered, Observation, ReconcilerParts } from './ports.ts';
+import { withGroup } from './condition.ts';
+import { withDefaults } from './defaults.ts';
 
 export interface RecordParts {
   /** A planned `run`. */
@@ -77,4 +79,36 @@ export async function upstreamOf(
     }),
   );
   return { needs: Object.fromEntries(entries) };
+}
+
+/**
+ * The record of a planned run, as it is claimed. Throws CodedErrors: `ExpressionFailed` (terminal) for the name of its group, and what
+ * `params` throws.
+ */
+export async function composeRecord(
+  parts: Pick<ReconcilerParts, 'covered' | 'params' | 'now' | 'defaults'>,
+  action: PlannedAction,
+  seen: Observation,
+  requests: readonly RunRequest[],
+): Promise<RunRecord> {
+  const job = seen.catalog.jobs.get(action.job);
+  if (!job) throw new TypeError(`a planned run of ${action.job}, which is no job`);
+  const id = action.trigger?.kind === 'request' ? action.trigger.id : undefined;
+  const request = requests.find((candidate) => candidate.id === id);
+  // One that was claimed before goes on as it was: in its chain, and since when it waits.
+  const before =
+    action.reason === 'Interrupted'
+      ? seen.live.find(({ record }) => record.job === action.job && record.run === action.run)?.record
+      : undefined;
+  const record = runRecord({
+    action,
+    desired: job,
+    revision: before?.revision ?? seen.catalog.revision,
+    covered: await parts.covered(job, seen.snapshot),
+    request,
+    params: parts.params(job, request?.params ?? {}),
+    chain: before?.chain ?? chainOf(action, seen),
+    now: before?.queued ?? parts.now().toISOString(),
+  });
+  return withGroup(withDefaults(record, parts.defaults ?? {}));
 }

@@ -1,4 +1,5 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import { linesFrom } from '../support/lines-from.ts';
 
 interface AuditEvent {
   readonly stage: string;
@@ -14,8 +15,6 @@ export interface AuditOfPods {
    */
   created(namespace: string): { readonly least: number; readonly most: number };
 }
-
-const CHUNK = 16 * 1024 * 1024;
 
 /** Reads an API server's audit log (JSON lines, level Metadata or above); undefined where no file is named. */
 export function openAuditOfPods(file: string | undefined): AuditOfPods | undefined {
@@ -35,22 +34,4 @@ export function openAuditOfPods(file: string | undefined): AuditOfPods | undefin
       return { least, most: least + uncertain };
     },
   };
-}
-
-function* linesFrom(file: string, from: number): Iterable<string> {
-  const handle = openSync(file, 'r');
-  try {
-    const bytes = Buffer.alloc(CHUNK);
-    let rest = '';
-    for (let at = from; ;) {
-      const size = readSync(handle, bytes, 0, CHUNK, at);
-      if (size === 0) return;
-      at += size;
-      const lines = (rest + bytes.toString('latin1', 0, size)).split('\n');
-      rest = lines.pop() ?? '';
-      yield* lines;
-    }
-  } finally {
-    closeSync(handle);
-  }
 }
