@@ -6,6 +6,7 @@ import { openConnection, type Access, type Connection } from './connection.ts';
 import { withDeadline } from './deadline.ts';
 import { apiError, networkError, type Asked } from './errors.ts';
 import { loadTarget, type KubeconfigOptions, type Target } from './kubeconfig.ts';
+import { withoutManagedFields } from './managed-fields.ts';
 import { createError, withRetries, type Repeat } from './retry.ts';
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -40,7 +41,7 @@ export interface Cluster {
   /** Of the API server: `v1.34.4`. */
   readonly version: string;
   readonly clock: Clock;
-  /** The JSON of the answer. Throws CodedError. */
+  /** The JSON of the answer, without `managedFields`. Throws CodedError. */
   request(call: Call): Promise<unknown>;
   /** The answer's body as it comes, on a connection of its own. Throws CodedError while there is no answer. */
   stream(call: Call): Promise<ByteStream>;
@@ -148,7 +149,7 @@ async function withAccess<T>(connection: Connection, work: (access: Access) => P
 
 function parse(text: string, { doing, server }: Asked): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return JSON.parse(withoutManagedFields(text)) as unknown;
   } catch {
     throw transientError('NotKubernetes', `${doing}: ${server} answered with something that is not JSON`, {
       hint: 'Check that the URL is that of the API server itself.',

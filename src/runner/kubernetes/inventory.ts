@@ -10,7 +10,7 @@ import type { AdoptPoint } from './points.ts';
 import { runName, type Scope } from './scope.ts';
 import type { Change } from './store.ts';
 import { type ConfigMap, configMaps, type Pod, pods } from './wire.ts';
-import { watchResource, withoutManagedFields } from './watch.ts';
+import { watchResource } from './watch.ts';
 
 /** What the cluster holds of one run, as far as it is known here. */
 export interface RunObjects {
@@ -129,10 +129,9 @@ export async function openInventory(
       if (record) run.record = record;
       if (payload) run.payload = payload;
       // The answer to a create may come after the watch has told more, or even the end.
-      if (claim) run.claim ??= withoutManagedFields(claim);
+      if (claim) run.claim ??= claim;
       const { name = '', uid } = pod?.metadata ?? {};
-      if (pod && !run.pods.has(name) && run.vanished.get(name)?.metadata?.uid !== uid)
-        run.pods.set(name, withoutManagedFields(pod));
+      if (pod && !run.pods.has(name) && run.vanished.get(name)?.metadata?.uid !== uid) run.pods.set(name, pod);
       return run;
     },
     forget: (key) => void runs.delete(runName(key)),

@@ -2,6 +2,7 @@ import { terminalError, transientError, type CodedError } from '../../errors.ts'
 import type { Cluster } from './client.ts';
 import { apiError, cancelled, networkError } from './errors.ts';
 import { linesOf } from './lines.ts';
+import { withoutManagedFields } from './managed-fields.ts';
 import type { Selection } from './objects.ts';
 import { describe, pathOf, type ApiObject, type Resource } from './wire.ts';
 
@@ -29,7 +30,7 @@ const malformed = (doing: string): CodedError =>
 export function parseEvent<T extends ApiObject>(line: string, doing: string, server: string): WatchEvent<T> {
   let event: { readonly type?: unknown; readonly object?: (T & { readonly code?: number }) | null };
   try {
-    event = JSON.parse(line) as typeof event;
+    event = JSON.parse(withoutManagedFields(line)) as typeof event;
   } catch {
     throw malformed(doing);
   }

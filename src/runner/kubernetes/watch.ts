@@ -67,13 +67,6 @@ interface Watching<T extends ApiObject> {
   failures: number;
 }
 
-/** Takes off the part of an object that only its writers need, and that makes up half of its size. */
-export function withoutManagedFields<T extends ApiObject>(object: T): T {
-  const metadata = object.metadata as { managedFields?: unknown } | undefined;
-  if (metadata) delete metadata.managedFields;
-  return object;
-}
-
 function call<T extends ApiObject>({ options, resource }: Watching<T>, callback: () => void): void {
   try {
     callback();
@@ -89,7 +82,7 @@ function tell<T extends ApiObject>(watching: Watching<T>, changes: readonly Chan
 async function list<T extends ApiObject>(watching: Watching<T>): Promise<string> {
   const { cluster, resource, selection, options, store, ready } = watching;
   const { items, resourceVersion } = await listObjects(cluster, resource, selection, { signal: options.signal });
-  const changes = store.replace(items.map(withoutManagedFields));
+  const changes = store.replace(items);
   watching.version = resourceVersion;
   watching.heardAt = cluster.clock.monotonic();
   tell(watching, changes);
@@ -109,8 +102,7 @@ async function follow<T extends ApiObject>(watching: Watching<T>, resourceVersio
     watching.heardAt = cluster.clock.monotonic();
     watching.failures = 0;
     if (type === 'BOOKMARK') continue;
-    const kept = withoutManagedFields(object);
-    tell(watching, type === 'DELETED' ? store.remove(kept) : store.put(kept));
+    tell(watching, type === 'DELETED' ? store.remove(object) : store.put(object));
   }
   watching.failures = 0;
 }
