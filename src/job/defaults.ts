@@ -68,8 +68,19 @@ export const DEFAULT_USER = 65_532;
 export const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-e'];
 export const DEFAULT_FILE_MODE = '0644';
 
+/** A spec is never changed, and looked at in every pass of its runs: what follows from it is remembered as long as it is. */
+const normalized = new WeakMap<JobSpec, NormalJobSpec>();
+
 /** Puts the defaults of the format in. The spec has to be valid. */
 export function normalizeSpec(spec: JobSpec): NormalJobSpec {
+  const known = normalized.get(spec);
+  if (known) return known;
+  const normal = withDefaults(spec);
+  normalized.set(spec, normal);
+  return normal;
+}
+
+function withDefaults(spec: JobSpec): NormalJobSpec {
   const { timeouts = {}, logs = {}, keep = {}, retry = {}, exitCodes = {} } = spec;
   return {
     suspend: spec.suspend ?? false,

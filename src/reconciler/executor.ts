@@ -1,6 +1,6 @@
 import { eachOf } from '../each-of.ts';
 import { asCoded, type CodedError, isCoded, terminalError, transientError } from '../errors.ts';
-import type { LedgerChange, RequestAnswer } from '../ledger/port.ts';
+import type { LedgerChange, LedgerView, RequestAnswer } from '../ledger/port.ts';
 import type { LiveRun, RunKey } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import { createBatch } from './batch.ts';
@@ -14,6 +14,7 @@ import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
 import { composeRecord, upstreamOf } from './record.ts';
 import { answerOf, type Requested } from './requests.ts';
 import { createRests } from './rests.ts';
+import { shareReads } from './shared-read.ts';
 import type { Wake } from './wake.ts';
 import { writeWithin } from './write.ts';
 
@@ -149,7 +150,12 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     return planned;
   };
 
-  const start = async (begin: RunStart, seen: Observation, signal: AbortSignal): Promise<RunEnd | undefined> => {
+  const start = async (
+    begin: RunStart,
+    seen: Observation,
+    readLedger: () => Promise<LedgerView>,
+    signal: AbortSignal,
+  ): Promise<RunEnd | undefined> => {
     const { run, attempts, upstream } = begin;
     const record = run.held ? run.record : { ...run.record, ...(await upstreamOf(seen.view, upstream)) };
     const end = run.held ? null : conditionEnd(record);
@@ -157,7 +163,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
     const job = seen.catalog.jobs.get(record.job);
     const files = run.held || !job ? [] : await parts.files(job, seen.snapshot);
     const isRecorded = async (): Promise<boolean> => {
-      const view = await parts.ledger.read(signal);
+      const view = await readLedger();
       return (await view.outcome(record.job, record.run)) !== undefined;
     };
     await parts.runner.start(record, files, attempts, signal, isRecorded);
@@ -263,11 +269,12 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       });
       for (const { run, reason, tasks } of next.cancels) await parts.runner.cancel(run.record, reason, tasks);
       let begun = false;
+      const readLedger = shareReads(() => parts.ledger.read(signal));
       const starts = stopping || !current.fresh ? [] : next.starts.slice(0, MOST_A_PASS);
       await eachOf(starts, STARTS_AT_ONCE, async (begin) => {
         if (rests.has(begin.run.record.job, revision) || !(await claims.claim(begin.run))) return;
         await tryIt(begin.run.record, revision, async () => {
-          const end = await start(begin, current, signal);
+          const end = await start(begin, current, readLedger, signal);
           if (end) startRecording(end, current, signal);
           begun ||= end === undefined && begin.attempts.length > 0;
         });

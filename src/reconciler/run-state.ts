@@ -37,11 +37,20 @@ const ABORTING: Readonly<Record<string, ReadonlySet<string>>> = {
   onWarning: new Set(['failed', 'timed-out', 'error', 'warning']),
 };
 
+/** Most runs are the same in pass after pass: what follows from one is remembered as long as it is. */
+const known = new WeakMap<LiveRun, RunState>();
+
 /**
  * Derives the state of a run: which tasks want an attempt, which run, how the others ended; retries and `abort` included. Pure,
  * and a function of what is durable: whoever leads next comes to the same.
  */
-export function runStateOf({ record, attempts, cancelled }: LiveRun): RunState {
+export function runStateOf(run: LiveRun): RunState {
+  const state = known.get(run) ?? derive(run);
+  known.set(run, state);
+  return state;
+}
+
+function derive({ record, attempts, cancelled }: LiveRun): RunState {
   const spec = normalizeSpec(record.spec);
   const byTask = Map.groupBy(attempts, ({ task }) => task);
   const tasks = tasksOfRun(record).map((task) => {

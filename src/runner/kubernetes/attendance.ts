@@ -4,7 +4,6 @@ import { createRedactor, type SecretValue } from '../../logs/redact.ts';
 import { planRecord } from '../../render/steps.ts';
 import type { AttemptEnding, AttemptState, RunnerEvents, RunRecord } from '../port.ts';
 import { askEnd } from './ask-end.ts';
-import { taskNamed } from './attempt-marks.ts';
 import { attemptOfPod, attemptState, recordOfObjects, runningState } from './attempts.ts';
 import type { RunObjects } from './inventory.ts';
 import type { LostNodes } from './lost-nodes.ts';
@@ -51,6 +50,8 @@ export function createAttendance(options: AttendanceOptions): Attendance {
   const outputs = new Map<string, PodOutput>();
   const attempts = new Map<string, AttemptState>();
   const started = new Map<string, string>();
+  /** By the pod as it was read: what is the same as before is the same object. */
+  const running = new WeakMap<Pod, AttemptState>();
   const ending = new Set<string>();
   const asking = new Set<string>();
 
@@ -127,7 +128,7 @@ export function createAttendance(options: AttendanceOptions): Attendance {
   const lookAt = (run: RunRecord, pod: Pod): void => {
     const name = nameOf(pod);
     if (attempts.has(name)) return;
-    const record = recordOfTask(run, taskNamed(run, attemptOfPod(pod).task));
+    const record = recordOfTask(run, attemptOfPod(pod).task);
     const context = contextOf(record, pod, lostNodes.find(pod.spec?.nodeName));
     const verdict = readPod(pod, context, new Date(scope.clock.now()).toISOString());
     if (verdict.phase !== 'starting') outputOf(record, pod).follow(pod);
@@ -149,7 +150,14 @@ export function createAttendance(options: AttendanceOptions): Attendance {
     end: (record, pod, cause) => end(record, pod, cause),
     stateOf(pod) {
       const name = nameOf(pod);
-      return attempts.get(name) ?? runningState(attemptOfPod(pod), pod, started.get(name) ?? null);
+      const ended = attempts.get(name);
+      if (ended) return ended;
+      const since = started.get(name) ?? null;
+      const known = running.get(pod);
+      if (known?.started === since) return known;
+      const state = runningState(attemptOfPod(pod), pod, since);
+      running.set(pod, state);
+      return state;
     },
     forget(gone) {
       for (const pod of gone) for (const known of [outputs, attempts, started]) known.delete(nameOf(pod));

@@ -3,25 +3,17 @@ import { isCoded, terminalError, transientError } from '../../errors.ts';
 import { tasksOfRun } from '../../job/fan-out.ts';
 import { taskRecord } from '../../job/task-spec.ts';
 import { secretUsesOfJob } from '../../render/secret-uses.ts';
-import type {
-  AttemptEnding,
-  AttemptStart,
-  AttemptState,
-  LiveRun,
-  RunKey,
-  Runner,
-  RunnerEvents,
-  RunRecord,
-} from '../port.ts';
+import type { AttemptEnding, AttemptStart, AttemptState, RunKey, Runner, RunnerEvents, RunRecord } from '../port.ts';
 import { attemptName, marksWith } from './attempt-marks.ts';
 import { createAttendance } from './attendance.ts';
-import { attemptOfPod, recordOfObjects, refusedEnding, unseen, vanishedAttempts } from './attempts.ts';
+import { attemptOfPod, recordOfObjects, refusedEnding, unseen } from './attempts.ts';
 import { ensureBudget } from './budget.ts';
 import { cancellationOn, markCancelled } from './cancellation.ts';
 import { type Inventory, openInventory, type PayloadFacts, type RunObjects } from './inventory.ts';
+import { createLiveRuns } from './live-runs.ts';
 import { watchNodes } from './lost-nodes.ts';
 import { ORPHAN_GRACE_MS, type RunState, sweepOrphans } from './orphans.ts';
-import { parkedOn, parkOutcome } from './park.ts';
+import { parkOutcome } from './park.ts';
 import type { RunnerPoint } from './points.ts';
 import { releaseRuns } from './release.ts';
 import { createReleases } from './releases.ts';
@@ -100,31 +92,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
   const stateOf = (key: RunKey): RunState => (releases.has(key) ? 'released' : stateIn(inventory, key));
   void sweepOrphans({ scope, stateOf, graceMs: options.orphanGraceMs ?? ORPHAN_GRACE_MS, signal });
 
-  const attemptsOf = (run: RunObjects): readonly AttemptState[] => {
-    const name = runName(run.key);
-    const known = podless.get(name) ?? new Map<string, AttemptState>();
-    const ofPods = [...run.pods.values()].map((pod) => attendance.stateOf(pod));
-    const settled = new Set([...known.keys(), ...ofPods.map(attemptOfState)]);
-    for (const mark of Object.keys(run.payload?.marks ?? {})) if (starting.has(`${name}/${mark}`)) settled.add(mark);
-    return [...ofPods, ...known.values(), ...vanishedAttempts(run, settled, scope)];
-  };
-
-  const liveRun = (run: RunObjects): LiveRun | undefined => {
-    const record = run.record ?? recordOfObjects(run);
-    if (!record || releases.has(run.key)) return undefined;
-    const cancelled = cancellationOn(run.claim);
-    const parked = parkedOn(run.claim);
-    return {
-      record,
-      mine: true,
-      attempts: parked ? [] : attemptsOf(run),
-      held: run.payload !== undefined || run.pods.size > 0,
-      ...(run.record ? {} : { partial: true }),
-      ...(cancelled ? { cancelled: cancelled.reason } : {}),
-      ...(cancelled?.by === undefined ? {} : { cancelledBy: cancelled.by }),
-      ...(parked ? { parked } : {}),
-    };
-  };
+  const liveRun = createLiveRuns({ scope, attendance, podless, starting });
 
   const endWithoutPod = (record: RunRecord, { task, number }: AttemptStart, ending: AttemptEnding): void => {
     const name = runName(record);
@@ -180,7 +148,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     refuses: () => [],
     ignores: () => [],
     async list() {
-      return Array.from(inventory.runs()).flatMap((run) => liveRun(run) ?? []);
+      return Array.from(inventory.runs()).flatMap((run) => (releases.has(run.key) ? [] : (liveRun(run) ?? [])));
     },
     async claim(record, given) {
       await releases.makeWay(record);
@@ -262,7 +230,6 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
 }
 
 const nameOfStart = ({ task, number }: AttemptStart): string => attemptName({ task: task.name, number });
-const attemptOfState = ({ task, number }: AttemptState): string => attemptName({ task, number });
 
 function stateIn(inventory: Inventory, key: RunKey): RunState {
   const run = inventory.find(key);

@@ -1,6 +1,6 @@
 import { asCoded, isCoded, terminalError, transientError, type CodedError } from '../../errors.ts';
 import { renderClaim } from '../../render/claim.ts';
-import { type Owner, type PodContext, UNKNOWN_UID } from '../../render/context.ts';
+import { ownedBy, type Owner, type PodContext, UNKNOWN_UID } from '../../render/context.ts';
 import { identityOf, isOfRun } from '../../render/labels.ts';
 import { renderPayload } from '../../render/payload.ts';
 import { renderPod } from '../../render/pod.ts';
@@ -106,15 +106,15 @@ export async function judgeAttempt(
   signal: AbortSignal,
 ): Promise<(payload: Owner) => Pod> {
   const { scope } = parts;
-  const podFor = (payload: Owner) => {
-    const context = { ...parts.podContext, ...scope, epoch: scope.authority.epoch, payload };
-    return renderPod({ record, task: start.task, attempt: start.number, context });
-  };
-  const judged = podFor({ name: runObjectName('payload', scope, record.job, record.run), uid: UNKNOWN_UID });
+  const payload = { name: runObjectName('payload', scope, record.job, record.run), uid: UNKNOWN_UID };
+  const context = { ...parts.podContext, ...scope, epoch: scope.authority.epoch, payload };
+  const judged = renderPod({ record, task: start.task, attempt: start.number, context });
   const own = taskRecord(record, start.task).record;
   assertAllowed(parts, own, judged);
-  await parts.readSecrets(toWire(judged), own, signal);
-  return (payload) => toWire(podFor(payload));
+  const pod = toWire(judged);
+  await parts.readSecrets(pod, own, signal);
+  // Of its payload only the uid was not known.
+  return (owner) => ({ ...pod, metadata: { ...pod.metadata, ownerReferences: [ownedBy(owner)] } });
 }
 
 /** The pod of an attempt, made or adopted; undefined where another run has its name. */
