@@ -1,22 +1,21 @@
 import { eachOf } from '../each-of.ts';
-import { asCoded, type CodedError, isCoded, terminalError, transientError } from '../errors.ts';
-import type { LedgerChange, LedgerView, RequestAnswer } from '../ledger/port.ts';
+import type { CodedError } from '../errors.ts';
+import type { LedgerChange, LedgerView } from '../ledger/port.ts';
 import type { LiveRun, RunKey } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
-import { createBatch } from './batch.ts';
 import { upstreamFirst } from './chain.ts';
 import { createClaims, type PlannedRun } from './claims.ts';
 import { conditionEnd } from './condition.ts';
 import { decidable } from './decidable.ts';
-import { type Dispatch, dispatch, endUnbegun, type RunEnd, runId, type RunStart, supersededBy } from './dispatch.ts';
-import { finishedFacts } from './facts.ts';
+import { type Dispatch, dispatch, endUnbegun, type RunEnd, type RunStart, supersededBy } from './dispatch.ts';
+import { createNotes } from './notes.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
 import { composeRecord, upstreamOf } from './record.ts';
-import { answerOf, type Requested } from './requests.ts';
-import { createRests } from './rests.ts';
+import { createRecordings } from './recordings.ts';
+import type { Requested } from './requests.ts';
 import { shareReads } from './shared-read.ts';
+import { createTries } from './tries.ts';
 import type { Wake } from './wake.ts';
-import { writeWithin } from './write.ts';
 
 export interface Executor {
   /** Claims, starts, cancels and records what the actions and the queue say, without waiting for what takes long. */
@@ -52,88 +51,26 @@ export interface Execution {
   readonly waits: ReadonlyMap<string, string>;
 }
 
-/** Runs that are recorded within this time are let go of together. */
-const RELEASE_AFTER_MS = 100;
 /** How many runs a pass claims, and how many it starts, at most: what ends meanwhile is recorded by the one after it. */
 const MOST_A_PASS = 200;
 /** How many runs are started at the same time. */
 const STARTS_AT_ONCE = 16;
 
 export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: string) => void): Executor {
-  const recording = new Set<string>();
-  const recorded = new Set<string>(); // in the ledger, though what was seen a moment ago still shows them
-  const unrecorded = new Set<string>(); // could not be recorded: left for a later pass
-  // Jobs whose start failed: tried again after a while, as long as this goes on.
-  const rests = createRests((job) => {
-    touch(job);
-    wake.ring();
-  });
-  const answering = new Set<string>(); // answers that are being written
-  const outcomes: Outcome[] = [];
   const failures: CodedError[] = [];
-  const notStarted = new Map<string, CodedError>(); // by job; what starts later has not failed
-  let notes: Promise<unknown> = Promise.resolve();
-  const releases = createBatch<RunKey>(RELEASE_AFTER_MS, (keys) =>
-    parts.runner.release(keys, new AbortController().signal),
-  );
-
   const say = (error: CodedError): void =>
     parts.emit({ kind: 'trouble', message: error.hint ? `${error.message}; ${error.hint}` : error.message });
-
   const fail = (error: CodedError): void => {
     failures.push(error);
     say(error);
   };
-
-  const record = async (end: RunEnd, seen: Observation, signal: AbortSignal): Promise<void> => {
-    const { record: key } = end.run;
-    const facts = finishedFacts(parts, end, seen);
-    const { outcome } = facts.finished;
-    outcomes.push(outcome);
-    parts.emit({ kind: 'finished', outcome });
-    try {
-      const park = async (): Promise<void> => parts.runner.park?.(key, facts.finished, signal);
-      await parts.reached?.('beforeRecord');
-      const commit = await writeWithin(parts, { facts: [facts], ...answerOf(outcome) }, signal, park);
-      recorded.add(runId(key));
-      await parts.reached?.('afterRecord');
-      await releases.add(key);
-      parts.emit({ kind: 'recorded', key: { job: outcome.job, run: outcome.run }, commit });
-    } catch (error) {
-      if (isCoded(error, 'RunAlreadyRecorded')) await releases.add(key);
-      else unrecorded.add(runId(key));
-      fail(asCoded(error, (message) => terminalError('NotRecorded', `${key.job} #${key.run}: ${message}`)));
-    } finally {
-      recording.delete(runId(key));
-      touch(key.job);
-      wake.ring();
-    }
+  const changed = (job: string): void => {
+    touch(job);
+    wake.ring();
   };
-
-  const startRecording = (end: RunEnd, seen: Observation, signal: AbortSignal): void => {
-    const id = runId(end.run.record);
-    if (recording.has(id) || recorded.has(id) || unrecorded.has(id)) return;
-    recording.add(id);
-    void record(end, seen, signal);
-  };
-
-  /** False: what keeps it from being done may go away. */
-  const tryIt = async ({ job, run }: RunKey, revision: string, work: () => Promise<void>): Promise<boolean> => {
-    try {
-      await work();
-      rests.remove(job);
-      notStarted.delete(job);
-      return true;
-    } catch (error) {
-      const { code, message, hint, retryAfterMs } = asCoded(error, (text) => transientError('StartFailed', text));
-      rests.add(job, revision, retryAfterMs);
-      const details = hint === undefined ? {} : { hint };
-      const told = terminalError(code, `${job} #${run} was not started: ${message}`, details);
-      notStarted.set(job, told);
-      say(told);
-      return false;
-    }
-  };
+  const recordings = createRecordings({ parts, fail, changed });
+  const notes = createNotes(parts, fail);
+  const tries = createTries(say, changed);
 
   /** The runs of these actions as they are going to be; jobs whose runs can't be made rest. */
   const compose = async (
@@ -143,7 +80,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
   ): Promise<readonly PlannedRun[]> => {
     const planned: PlannedRun[] = [];
     for (const action of actions)
-      await tryIt({ job: action.job, run: action.run ?? 0 }, seen.catalog.revision, async () => {
+      await tries.do({ job: action.job, run: action.run ?? 0 }, seen.catalog.revision, async () => {
         const record = await composeRecord(parts, action, seen, reruns);
         planned.push({ action, run: { record, mine: true, attempts: [], held: false } });
       });
@@ -191,44 +128,19 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       if (action !== 'cancel' || run === undefined) continue;
       const by = cancels.find((cancel) => cancel.job === job && cancel.run === run)?.requestedBy;
       await parts.runner.cancel({ job, run }, by === undefined ? 'JobRemoved' : 'CancelRequested', undefined, by);
-      touch(job);
-      wake.ring();
+      changed(job);
     }
-  };
-
-  const write = async (change: LedgerChange): Promise<void> => {
-    try {
-      await writeWithin(parts, change, new AbortController().signal);
-    } catch (error) {
-      fail(asCoded(error, (message) => terminalError('NotRecorded', `statuses: ${message}`)));
-    }
-  };
-
-  /** Answers each request once; where that can't be written, a later pass judges the request again. */
-  const answer = (answers: readonly RequestAnswer[]): void => {
-    const keyOf = ({ path, version }: RequestAnswer): string => `${path} ${version}`;
-    const fresh = answers.filter((one) => !answering.has(keyOf(one)));
-    if (fresh.length === 0) return;
-    for (const one of fresh) {
-      answering.add(keyOf(one));
-      parts.emit({ kind: 'notice', message: `request ${one.id} ${one.verdict}: ${one.message}` });
-    }
-    const done = write({ facts: [], answered: fresh }).finally(() => {
-      for (const one of fresh) answering.delete(keyOf(one));
-    });
-    notes = Promise.all([notes, done]);
   };
 
   return {
     async execute({ actions, seen, options, asked, renew }, stopping, signal) {
       const { revision } = seen.catalog;
-      const shown = new Set(seen.live.map(({ record }) => runId(record)));
-      for (const id of recorded) if (!shown.has(id)) recorded.delete(id);
+      recordings.keep(seen.live.map(({ record }) => record));
       await cancelRuns(actions, asked);
       // What can't be read now may hold what a request is about.
-      if (seen.fresh) answer(asked.answers);
+      if (seen.fresh) notes.answer(asked.answers);
       const wanted = actions.filter(({ action }) => action === 'run');
-      const due = stopping ? [] : inOrder(wanted, seen).filter(({ job }) => !rests.has(job, revision));
+      const due = stopping ? [] : inOrder(wanted, seen).filter(({ job }) => !tries.rests(job, revision));
       const isOurs = ({ record }: LiveRun): boolean => options.jobs?.has(record.job) ?? true;
       const room = Math.max(0, parts.mostLive - seen.live.filter(isOurs).length);
       const now = Math.min(room, MOST_A_PASS);
@@ -237,7 +149,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       const taken: string[] = []; // jobs whose number another process has
       const claims = createClaims(planned, async ({ action, run: { record } }) => {
         let result: 'claimed' | 'exists' | undefined;
-        await tryIt(record, revision, async () => {
+        await tries.do(record, revision, async () => {
           result = await parts.runner.claim(record, signal);
         });
         if (result === 'exists') taken.push(record.job);
@@ -250,7 +162,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
         const { jobs } = now.catalog;
         const { statuses } = now.view;
         const capacities = parts.capacities();
-        const undecided = live.filter(({ record }) => !recording.has(runId(record)) && !recorded.has(runId(record)));
+        const undecided = live.filter(({ record }) => !recordings.isUnderWay(record) && !recordings.isDone(record));
         return {
           live: undecided,
           next: dispatch({ live: undecided, liveByJob, jobs, statuses, capacities, now: parts.now().getTime() }),
@@ -262,26 +174,26 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
         current = await renew();
         ({ live, next } = decide(current));
       }
-      for (const end of superseded(actions, current)) startRecording(end, current, signal);
+      for (const end of superseded(actions, current)) recordings.start(end, current, signal);
       // Each run is claimed right before what becomes of it: the shorter that is, the less can come in between.
       await eachOf(next.ends, STARTS_AT_ONCE, async (end) => {
-        if (await claims.claim(end.run)) startRecording(end, current, signal);
+        if (await claims.claim(end.run)) recordings.start(end, current, signal);
       });
       for (const { run, reason, tasks } of next.cancels) await parts.runner.cancel(run.record, reason, tasks);
       let begun = false;
       const readLedger = shareReads(() => parts.ledger.read(signal));
       const starts = stopping || !current.fresh ? [] : next.starts.slice(0, MOST_A_PASS);
       await eachOf(starts, STARTS_AT_ONCE, async (begin) => {
-        if (rests.has(begin.run.record.job, revision) || !(await claims.claim(begin.run))) return;
-        await tryIt(begin.run.record, revision, async () => {
+        if (tries.rests(begin.run.record.job, revision) || !(await claims.claim(begin.run))) return;
+        await tries.do(begin.run.record, revision, async () => {
           const end = await start(begin, current, readLedger, signal);
-          if (end) startRecording(end, current, signal);
+          if (end) recordings.start(end, current, signal);
           begun ||= end === undefined && begin.attempts.length > 0;
         });
       });
       await claims.rest();
       const left = live.filter(
-        ({ record, mine }) => mine && !unrecorded.has(runId(record)) && !rests.has(record.job, revision),
+        ({ record, mine }) => mine && !recordings.isLeft(record) && !tries.rests(record.job, revision),
       );
       // The next pass goes on where this one has left off, at once.
       if (due.length > now || (starts.length > 0 && starts.length < next.starts.length)) wake.ring();
@@ -289,7 +201,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       const outlived = stopping && parts.runner.outlives;
       const others = current.live.filter((run) => isOurs(run) && !run.mine);
       return {
-        busy: recording.size > 0 || (!outlived && (running || begun || (!stopping && left.length > 0))),
+        busy: recordings.busy || (!outlived && (running || begun || (!stopping && left.length > 0))),
         again: [
           ...due.slice(now).map(({ job }) => job),
           ...taken,
@@ -302,16 +214,13 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
         waits: next.waits,
       };
     },
-    note(change) {
-      if (change.facts.length === 0 && change.invalid === undefined) return;
-      notes = Promise.all([notes, write(change)]);
-    },
-    handles: (key) => recording.has(runId(key)),
+    note: (change) => notes.note(change),
+    handles: (key) => recordings.isUnderWay(key),
     async flush(signal) {
-      await notes;
+      await notes.written();
       await parts.ledger.flush(signal);
     },
-    report: () => ({ outcomes, failures: [...failures, ...notStarted.values()] }),
+    report: () => ({ outcomes: recordings.outcomes, failures: [...failures, ...tries.failures()] }),
   };
 }
 

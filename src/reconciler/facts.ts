@@ -6,7 +6,7 @@ import { isChained } from './chain.ts';
 import { dueOf } from './instants.ts';
 import type { RunEnd } from './dispatch.ts';
 import { isRemoved } from './plan.ts';
-import type { Observation, ReconcilerParts } from './ports.ts';
+import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
 
 type ManifestFacts = NonNullable<JobFacts['manifest']>;
 
@@ -132,4 +132,25 @@ export function unattributed(
   recorded: readonly ManifestProblem[],
 ): readonly ManifestProblem[] | undefined {
   return sameProblems(catalog.problems, recorded) ? undefined : catalog.problems;
+}
+
+/** What the manifests of a revision mean for statuses, where the ledger does not say so yet. */
+export function statusFacts(
+  parts: ReconcilerParts,
+  { snapshot, view, catalog }: Observation,
+  actions: readonly PlannedAction[],
+  { triggers }: SettleOptions,
+): { readonly facts: readonly JobFacts[]; readonly invalid?: Catalog['problems'] } {
+  // A command that runs one job has not looked at the others, and says nothing of them.
+  if (!triggers) return { facts: [] };
+  const at = parts.now().toISOString();
+  const jobs = new Map(actions.map((action) => [action.job, action]));
+  const facts = [...jobs.values()].flatMap((action) => {
+    const status = view.statuses.get(action.job);
+    const desired = catalog.jobs.get(action.job);
+    const timed = desired && triggerFacts(desired, action, status, snapshot, parts.now());
+    return timed ?? manifestFacts(action, status, catalog.revision, at) ?? [];
+  });
+  const invalid = unattributed(catalog, view.invalid);
+  return invalid === undefined ? { facts } : { facts, invalid };
 }

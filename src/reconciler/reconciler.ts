@@ -1,19 +1,16 @@
 import { type CodedError, messageOf, transientError } from '../errors.ts';
-import type { Catalog } from '../job/model.ts';
-import type { FoundRequest, JobFacts, LedgerView } from '../ledger/port.ts';
 import type { LiveRun, RunKey } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import type { Snapshot } from '../sources/port.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
-import { createExecutor } from './executor.ts';
+import { actual, hasNewRequests, nobody } from './actual.ts';
 import { createAgenda } from './agenda.ts';
-import { manifestFacts, triggerFacts, unattributed } from './facts.ts';
+import { createExecutor } from './executor.ts';
+import { statusFacts } from './facts.ts';
 import { createLedgerReader, type LedgerReading } from './ledger-reader.ts';
 import { watchLedger } from './ledger-watch.ts';
-import { knownJobs, plan, type PlanInput } from './plan.ts';
+import { createPlanning } from './planning.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
-import { judgeRequests, namedRuns, type Requested } from './requests.ts';
 import { createWake } from './wake.ts';
 
 export interface SettleReport {
@@ -44,8 +41,6 @@ export interface Reconciler {
   sourceChanged(): void;
 }
 
-/** With more changed jobs than this, a plan does not look up which fields changed: it would read a file a job. */
-const MOST_EXPLAINED = 200;
 /** How often to look at runs that another process executes: they ring no bell here. */
 const LOOK_MS = 500;
 /**
@@ -82,46 +77,13 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     return lastGood;
   };
 
+  const planning = createPlanning(parts);
+
   const observe = async (signal: AbortSignal): Promise<Observation> => {
     const found = await actual(parts, () => ledger.read(signal), nobody, signal);
     const snapshot = await newest(signal); // after the claims: a job of theirs that it lacks has been removed
     const catalog = await parts.catalogs.build(snapshot, { knownFiles: knownFiles(found) });
     return { snapshot, catalog, ...found };
-  };
-
-  /** What is asked for: on the command line, and on the ledger. A command that runs one job hears only of its cancellation. */
-  const askedIn = async (seen: Observation, { triggers, requests: own, jobs }: SettleOptions): Promise<Requested> => {
-    const mine = ({ request }: FoundRequest): boolean =>
-      request?.action === 'cancel' && jobs?.has(request.job) === true;
-    const requests = triggers
-      ? seen.view.requests
-      : new Map([...seen.view.requests].filter(([, found]) => mine(found)));
-    const { reruns, cancels, answers } = judgeRequests({
-      ...seen,
-      requests,
-      named: await namedRuns(requests, seen),
-      refuses: (job) => parts.runner.refuses(job.manifest.spec),
-      params: parts.params,
-    });
-    return { reruns: [...own, ...reruns], cancels, answers };
-  };
-
-  const planFor = async (seen: Observation, options: SettleOptions, asked: Requested, keys?: Iterable<string>) => {
-    const wanted = keys ?? options.jobs ?? knownJobs(seen);
-    const base: PlanInput = {
-      ...seen,
-      requests: asked.reruns,
-      cancels: asked.cancels,
-      triggers: options.triggers,
-      changes: new Map(),
-      refuses: (job) => parts.runner.refuses(job.manifest.spec),
-      now: parts.now(),
-    };
-    const first = plan(base, wanted);
-    const changed = first.filter((action) => action.reason === 'Changed').map((action) => action.job);
-    if (changed.length === 0 || changed.length > MOST_EXPLAINED) return first;
-    const changes = await changesOf(parts, seen, changed);
-    return plan({ ...base, changes }, wanted);
   };
 
   const settle = async (options: SettleOptions, stop: AbortSignal, signal: AbortSignal): Promise<SettleReport> => {
@@ -158,8 +120,8 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       const { now, keys } = await look();
       const isWhole = keys === undefined;
       let current = now;
-      let asked = await askedIn(current, options);
-      let actions = await planFor(current, options, asked, keys);
+      let asked = await planning.askedIn(current, options);
+      let actions = await planning.planFor(current, options, asked, keys);
       if (!current.fresh && actions.some(({ action }) => action === 'run')) {
         // Nothing starts on what was known some time ago.
         current = { ...current, ...(await actual(parts, () => ledger.read(signal), handled, signal)) };
@@ -167,8 +129,8 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
           sourceTouched = true;
           return pass();
         }
-        asked = await askedIn(current, options);
-        actions = await planFor(current, options, asked, keys);
+        asked = await planning.askedIn(current, options);
+        actions = await planning.planFor(current, options, asked, keys);
       }
       const held = current.fresh ? [] : actions.filter(({ action }) => action === 'run');
       seen = current;
@@ -234,7 +196,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
 
   return {
     observe,
-    plan: async (seen, options) => planFor(seen, options, await askedIn(seen, options)),
+    plan: async (seen, options) => planning.planFor(seen, options, await planning.askedIn(seen, options)),
     settle,
     changed({ job }) {
       touched.add(job);
@@ -247,53 +209,6 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   };
 }
 
-/** The runs that an observation without an executor handles. */
-const nobody = (): boolean => false;
-
-/**
- * What is claimed is read before what is recorded: a run that is recorded and then released in between is seen in the
- * ledger; the other way round it would be seen nowhere, and run again.
- */
-async function actual(
-  parts: ReconcilerParts,
-  read: () => Promise<LedgerReading>,
-  handled: (key: RunKey) => boolean,
-  signal: AbortSignal,
-): Promise<Pick<Observation, 'live' | 'view' | 'fresh' | 'recorded'>> {
-  const claimed = await parts.runner.list(signal);
-  await parts.reached?.('betweenReads');
-  const { view, fresh } = await read();
-  await parts.reached?.('afterReads');
-  const live: LiveRun[] = [];
-  const recorded: RunKey[] = [];
-  for (const run of claimed) {
-    // What is being recorded here is not looked up: with a thousand runs ending, every pass would read all their outcomes.
-    if (!handled(run.record) && (await isRecorded(run, view))) recorded.push(run.record);
-    else live.push(run);
-  }
-  return { live, view, fresh, recorded };
-}
-
-/** Whether a ledger holds requests that an earlier state of it did not. */
-const hasNewRequests = (now: LedgerView | null, before: LedgerView): boolean =>
-  now !== null &&
-  now.requests !== before.requests &&
-  [...now.requests].some(([path, { version }]) => before.requests.get(path)?.version !== version);
-
-/** Whether the ledger has the outcome of a run that is still claimed: whoever recorded it was cut off before it let go of it. */
-async function isRecorded({ mine, record }: LiveRun, view: LedgerView): Promise<boolean> {
-  const status = view.statuses.get(record.job);
-  if (!mine || (status?.nextRun ?? 1) <= record.run) return false;
-  const [newest] = status?.lastRuns ?? [];
-  if ((newest?.run ?? 0) < record.run) return false; // its number is known, and not how it ended
-  const outcome = await view.outcome(record.job, record.run);
-  return (
-    outcome !== undefined &&
-    outcome.source.digest === record.digest &&
-    isDeepStrictEqual(outcome.trigger, record.trigger)
-  );
-}
-
 /** Whether an action ends the run of another process. */
 const cancelsOthers = ({ action, job, run }: PlannedAction, live: readonly LiveRun[]): boolean =>
   action === 'cancel' && live.some(({ mine, record }) => !mine && record.job === job && record.run === run);
@@ -302,39 +217,4 @@ function knownFiles({ view, live }: Pick<Observation, 'view' | 'live'>): Readonl
   const paths = new Set(live.map(({ record }) => record.path));
   for (const { source } of view.statuses.values()) if (source?.path !== undefined) paths.add(source.path);
   return paths;
-}
-
-async function changesOf(
-  parts: ReconcilerParts,
-  { view, catalog, snapshot }: Observation,
-  jobs: readonly string[],
-): Promise<ReadonlyMap<string, readonly string[]>> {
-  const changes = new Map<string, readonly string[]>();
-  for (const name of jobs) {
-    const job = catalog.jobs.get(name);
-    const before = await view.spec(name);
-    if (job && before) changes.set(name, parts.changedFields(before, await parts.covered(job, snapshot)));
-  }
-  return changes;
-}
-
-/** What the manifests of a revision mean for statuses, where the ledger does not say so yet. */
-function statusFacts(
-  parts: ReconcilerParts,
-  { snapshot, view, catalog }: Observation,
-  actions: readonly PlannedAction[],
-  { triggers }: SettleOptions,
-): { readonly facts: readonly JobFacts[]; readonly invalid?: Catalog['problems'] } {
-  // A command that runs one job has not looked at the others, and says nothing of them.
-  if (!triggers) return { facts: [] };
-  const at = parts.now().toISOString();
-  const jobs = new Map(actions.map((action) => [action.job, action]));
-  const facts = [...jobs.values()].flatMap((action) => {
-    const status = view.statuses.get(action.job);
-    const desired = catalog.jobs.get(action.job);
-    const timed = desired && triggerFacts(desired, action, status, snapshot, parts.now());
-    return timed ?? manifestFacts(action, status, catalog.revision, at) ?? [];
-  });
-  const invalid = unattributed(catalog, view.invalid);
-  return invalid === undefined ? { facts } : { facts, invalid };
 }

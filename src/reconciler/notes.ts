@@ -1,0 +1,50 @@
+import { asCoded, type CodedError, terminalError } from '../errors.ts';
+import type { LedgerChange, RequestAnswer } from '../ledger/port.ts';
+import type { ReconcilerParts } from './ports.ts';
+import { writeWithin } from './write.ts';
+
+/** What goes onto the ledger without being the outcome of a run. Nobody waits for it but the end. */
+export interface Notes {
+  /** Writes facts. */
+  note(change: LedgerChange): void;
+  /** Answers each request once; where that can't be written, a later pass judges the request again. */
+  answer(answers: readonly RequestAnswer[]): void;
+  /** Resolves when all that was begun so far is written, or has failed. */
+  written(): Promise<void>;
+}
+
+export function createNotes(parts: ReconcilerParts, fail: (error: CodedError) => void): Notes {
+  const answering = new Set<string>(); // answers that are being written
+  let all: Promise<unknown> = Promise.resolve();
+
+  const write = async (change: LedgerChange): Promise<void> => {
+    try {
+      await writeWithin(parts, change, new AbortController().signal);
+    } catch (error) {
+      fail(asCoded(error, (message) => terminalError('NotRecorded', `statuses: ${message}`)));
+    }
+  };
+
+  return {
+    note(change) {
+      if (change.facts.length === 0 && change.invalid === undefined) return;
+      all = Promise.all([all, write(change)]);
+    },
+    answer(answers) {
+      const keyOf = ({ path, version }: RequestAnswer): string => `${path} ${version}`;
+      const fresh = answers.filter((one) => !answering.has(keyOf(one)));
+      if (fresh.length === 0) return;
+      for (const one of fresh) {
+        answering.add(keyOf(one));
+        parts.emit({ kind: 'notice', message: `request ${one.id} ${one.verdict}: ${one.message}` });
+      }
+      const done = write({ facts: [], answered: fresh }).finally(() => {
+        for (const one of fresh) answering.delete(keyOf(one));
+      });
+      all = Promise.all([all, done]);
+    },
+    async written() {
+      await all;
+    },
+  };
+}

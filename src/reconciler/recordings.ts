@@ -1,0 +1,92 @@
+import { asCoded, type CodedError, isCoded, terminalError } from '../errors.ts';
+import type { RunKey } from '../runner/port.ts';
+import type { Outcome } from '../schemas/index.ts';
+import { createBatch } from './batch.ts';
+import { type RunEnd, runId } from './dispatch.ts';
+import { finishedFacts } from './facts.ts';
+import type { Observation, ReconcilerParts } from './ports.ts';
+import { answerOf } from './requests.ts';
+import { writeWithin } from './write.ts';
+
+/** Puts the outcomes of runs that have ended onto the ledger, beside the passes, and lets go of what they ran in. */
+export interface Recordings {
+  /** Begins to record a run, once: not one that is being recorded, is recorded, or could not be. */
+  start(end: RunEnd, seen: Observation, signal: AbortSignal): void;
+  /** Whether its outcome is being recorded, or was and is about to be let go of. */
+  isUnderWay(key: RunKey): boolean;
+  /** Whether its outcome is in the ledger, though what was seen a moment ago may still show the run. */
+  isDone(key: RunKey): boolean;
+  /** Whether it could not be recorded here, and is left for another process. */
+  isLeft(key: RunKey): boolean;
+  /** Whether anything is under way. */
+  readonly busy: boolean;
+  /** These are shown as live now: of others it need not be remembered that they are done. */
+  keep(live: Iterable<RunKey>): void;
+  /** Those that were begun here, in the order they ended. */
+  readonly outcomes: readonly Outcome[];
+}
+
+export interface RecordingsOptions {
+  readonly parts: ReconcilerParts;
+  readonly fail: (error: CodedError) => void;
+  /** Something of this job has changed. */
+  readonly changed: (job: string) => void;
+}
+
+/** Runs that are recorded within this time are let go of together. */
+const RELEASE_AFTER_MS = 100;
+
+export function createRecordings({ parts, fail, changed }: RecordingsOptions): Recordings {
+  const underWay = new Set<string>();
+  const done = new Set<string>();
+  const left = new Set<string>();
+  const outcomes: Outcome[] = [];
+  const releases = createBatch<RunKey>(RELEASE_AFTER_MS, (keys) =>
+    parts.runner.release(keys, new AbortController().signal),
+  );
+
+  const record = async (end: RunEnd, seen: Observation, signal: AbortSignal): Promise<void> => {
+    const { record: key } = end.run;
+    const facts = finishedFacts(parts, end, seen);
+    const { outcome } = facts.finished;
+    outcomes.push(outcome);
+    parts.emit({ kind: 'finished', outcome });
+    try {
+      const park = async (): Promise<void> => parts.runner.park?.(key, facts.finished, signal);
+      await parts.reached?.('beforeRecord');
+      const commit = await writeWithin(parts, { facts: [facts], ...answerOf(outcome) }, signal, park);
+      done.add(runId(key));
+      await parts.reached?.('afterRecord');
+      await releases.add(key);
+      parts.emit({ kind: 'recorded', key: { job: outcome.job, run: outcome.run }, commit });
+    } catch (error) {
+      if (isCoded(error, 'RunAlreadyRecorded')) await releases.add(key);
+      else left.add(runId(key));
+      fail(asCoded(error, (message) => terminalError('NotRecorded', `${key.job} #${key.run}: ${message}`)));
+    } finally {
+      underWay.delete(runId(key));
+      changed(key.job);
+    }
+  };
+
+  return {
+    start(end, seen, signal) {
+      const id = runId(end.run.record);
+      if (underWay.has(id) || done.has(id) || left.has(id)) return;
+      underWay.add(id);
+      void record(end, seen, signal);
+    },
+    isUnderWay: (key) => underWay.has(runId(key)),
+    isDone: (key) => done.has(runId(key)),
+    isLeft: (key) => left.has(runId(key)),
+    get busy() {
+      return underWay.size > 0;
+    },
+    keep(live) {
+      if (done.size === 0) return;
+      const shown = new Set(Array.from(live, runId));
+      for (const id of done) if (!shown.has(id)) done.delete(id);
+    },
+    outcomes,
+  };
+}
