@@ -8,7 +8,7 @@ export function patternTrouble(pattern: string): string | undefined {
   if (pattern.length > PATTERN_LIMITS.patternLength)
     return `has ${pattern.length} characters; at most ${PATTERN_LIMITS.patternLength} are allowed`;
   try {
-    void new RegExp(pattern, 'u');
+    void compiled(pattern);
     return undefined;
   } catch (error) {
     const reason = error instanceof Error ? (error.message.split(': ').at(-1) ?? '') : '';
@@ -22,13 +22,27 @@ export function patternTrouble(pattern: string): string | undefined {
  */
 export function matchesPattern(pattern: string, value: string): boolean | 'slow' {
   if (value.length > PATTERN_LIMITS.valueLength) return 'slow';
-  const expression = new RegExp(pattern, 'u');
+  const expression = compiled(pattern);
   if (isQuick(pattern, value)) return expression.test(value);
   try {
     return withTimeLimit(PATTERN_LIMITS.budgetMs, () => expression.test(value));
   } catch {
     return 'slow';
   }
+}
+
+/** Jobs share their few patterns; compiling one takes longer than everything else that is done with a parameter. */
+const REMEMBERED = 200;
+const remembered = new Map<string, RegExp>();
+
+/** Throws a SyntaxError where the pattern is none. */
+function compiled(pattern: string): RegExp {
+  const known = remembered.get(pattern);
+  if (known) return known;
+  const expression = new RegExp(pattern, 'u');
+  if (remembered.size >= REMEMBERED) remembered.clear();
+  remembered.set(pattern, expression);
+  return expression;
 }
 
 /**

@@ -1,7 +1,7 @@
-import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import type { Ajv2020, ValidateFunction } from 'ajv/dist/2020.js';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { type SchemaName, schemas } from '../schemas/index.ts';
+import { createAjv, type SchemaName, schemas } from '../schemas/index.ts';
 
 /** The schemas that nearly every command judges documents by: the build compiles them ahead. */
 export const COMPILED_AHEAD = ['job', 'jobstatus'] as const satisfies readonly SchemaName[];
@@ -10,18 +10,7 @@ export const COMPILED_AHEAD = ['job', 'jobstatus'] as const satisfies readonly S
 export const COMPILED_FILE = 'verdicts.cjs';
 
 /** An Ajv that stops at the first error, with all schemas, of which none is compiled. `source`: it can write its code down. */
-export function createVerdictAjv(source = false): Ajv2020 {
-  const ajv = new Ajv2020({
-    strict: true,
-    strictRequired: false,
-    allowUnionTypes: true,
-    validateSchema: false,
-    code: { source },
-  });
-  ajv.addVocabulary(['x-error']);
-  for (const schema of Object.values(schemas)) ajv.addSchema(schema);
-  return ajv;
-}
+export const createVerdictAjv = (source = false): Ajv2020 => createAjv({ code: { source } });
 
 let ahead: Readonly<Partial<Record<SchemaName, ValidateFunction>>> | undefined;
 let ajv: Ajv2020 | undefined;

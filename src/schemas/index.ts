@@ -1,5 +1,7 @@
 /** The formats that runledger reads and writes: their types, and validators made from the same JSON Schemas. */
-import { Ajv2020, type AnySchemaObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import type * as AjvLibrary from 'ajv/dist/2020.js';
+import type { Ajv2020, AnySchemaObject, Options, ValidateFunction } from 'ajv/dist/2020.js';
+import { createRequire } from 'node:module';
 import common from '../../schemas/common.json' with { type: 'json' };
 import config from '../../schemas/config.json' with { type: 'json' };
 import invalid from '../../schemas/invalid.json' with { type: 'json' };
@@ -43,22 +45,25 @@ export const schemas: Readonly<Record<SchemaName | 'common', AnySchemaObject>> =
   invalid,
 };
 
+/** What every Ajv of ours has in common. */
+const AJV_OPTIONS: Options = {
+  strict: true,
+  // Rules such as "needs run or steps" name fields that are described one level further up.
+  strictRequired: false,
+  // `integer | null` and the scalars of a matrix.
+  allowUnionTypes: true,
+  // The tests check the schemas against the meta-schema; doing it at every start costs more than the validation.
+  validateSchema: false,
+};
+
 /**
- * An Ajv that knows all schemas and has compiled none. It reports every error, each with the schema it comes from, where
- * `x-error` may complete the sentence "<value> …".
+ * An Ajv that knows all schemas and has compiled none. Unless the options say otherwise, it reports every error, each with the
+ * schema it comes from, where `x-error` may complete the sentence "<value> …".
  */
-export function createAjv(): Ajv2020 {
-  const ajv = new Ajv2020({
-    allErrors: true,
-    verbose: true,
-    strict: true,
-    // Rules such as "needs run or steps" name fields that are described one level further up.
-    strictRequired: false,
-    // `integer | null` and the scalars of a matrix.
-    allowUnionTypes: true,
-    // The tests check the schemas against the meta-schema; doing it at every start costs more than the validation.
-    validateSchema: false,
-  });
+export function createAjv(options: Options = { allErrors: true, verbose: true }): Ajv2020 {
+  // Loaded here: validators that were compiled ahead need none of its 90 modules.
+  const { Ajv2020 } = createRequire(import.meta.url)('ajv/dist/2020.js') as typeof AjvLibrary;
+  const ajv = new Ajv2020({ ...AJV_OPTIONS, ...options });
   ajv.addVocabulary(['x-error']);
   for (const schema of Object.values(schemas)) ajv.addSchema(schema);
   return ajv;
