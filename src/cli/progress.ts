@@ -93,6 +93,9 @@ export function logEvent(log: Logger, event: ReconcilerEvent): void {
     case 'trouble':
       log.error({}, event.message);
       break;
+    case 'refused': // told as trouble, too
+    case 'passed':
+      break;
   }
 }
 

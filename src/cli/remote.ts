@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { usageError } from '../errors.ts';
 import { createGitHttp } from '../git/http.ts';
+import { type GitMeter, measuredBranch, measuredHttp } from '../git/meter.ts';
 import type { Branch } from '../git/port.ts';
 import { openRemoteBranch } from '../git/remote-branch.ts';
 import { type Credentials, shownUrl } from '../git/url.ts';
@@ -31,6 +32,8 @@ export const DEFAULT_INTERVAL = '30s';
 export interface RemoteOptions extends RepositoryOptions {
   /** Absent: from the environment. */
   readonly credentials?: Credentials | undefined;
+  /** Told of what is asked of the repository's server. */
+  readonly meter?: GitMeter | undefined;
 }
 
 /** Opens a repository over http(s), with copies below `scratch`. Credentials come from the URL, the options or the environment. */
@@ -45,12 +48,14 @@ export async function openRemote(
   if (parseDuration(interval) === undefined)
     throw usageError('IntervalForm', `--interval ${interval}: write it as 30s or 5m`);
   const credentials = options.credentials ?? (await credentialsFrom(io.env));
-  const http = await createGitHttp({
+  const { meter } = options;
+  const client = await createGitHttp({
     env: io.env,
     userAgent: `git/2.0 (runledger ${VERSION})`,
     ...(options.caFile === undefined ? {} : { caFile: options.caFile }),
     ...(credentials ? { credentials } : {}),
   });
+  const http = meter ? measuredHttp(client, meter) : client;
   const source = await openGitSource({
     url,
     http,
@@ -64,14 +69,16 @@ export async function openRemote(
     location: shownUrl(url),
     source,
     intervalMs: durationMs(interval),
-    branch: (branch) =>
-      openRemoteBranch({
+    async branch(name) {
+      const branch = await openRemoteBranch({
         url,
-        branch,
+        branch: name,
         http,
         gitdir: join(scratch, 'ledger'),
         notice: (notice) => say(noticeText(notice)),
-      }),
+      });
+      return meter ? measuredBranch(branch, meter) : branch;
+    },
     close: () => http.close(),
   };
 }

@@ -3,7 +3,8 @@ import { createBoundedLog } from './bound.ts';
 import { createDirectiveParser, type DirectiveParser, type Remark } from './directives.ts';
 import { createLineBuilder, type LineBuilder } from './builder.ts';
 import { createLineReader, type LinePiece, type LineReader } from './lines.ts';
-import { createRedactor, MASK, type RedactionStream, type SecretValue } from './redact.ts';
+import type { LogMeter } from './meter.ts';
+import { createRedactor, MASK, type RedactionSink, type RedactionStream, type SecretValue } from './redact.ts';
 import { createVariables } from './variables.ts';
 
 /** The two streams of a process. */
@@ -27,6 +28,7 @@ export interface RecorderOptions {
   readonly limits: { readonly maxBytes: number; readonly maxLine: number };
   readonly now: () => Date;
   readonly onLine: (line: RecordedLine) => void;
+  readonly meter?: LogMeter | undefined;
 }
 
 /** Makes of the output of an attempt what is shown and kept of it. */
@@ -101,8 +103,16 @@ function createStamp(now: () => Date, rest: string): () => { readonly at: string
   };
 }
 
+const countingMasks = (sink: RedactionSink, meter: LogMeter): RedactionSink => ({
+  keep: (bytes, offset) => sink.keep(bytes, offset),
+  mask(offset) {
+    meter.masked();
+    sink.mask(offset);
+  },
+});
+
 /** Composes the parts of this folder for one attempt. Needs constant memory, however much is written. */
-export function createRecorder({ secrets, limits, now, onLine }: RecorderOptions): Recorder {
+export function createRecorder({ secrets, limits, now, onLine, meter }: RecorderOptions): Recorder {
   // A line has to fit into the tail of the log several times over, and everything into maxBytes.
   const maxLine = Math.max(128, Math.min(limits.maxLine, Math.floor(limits.maxBytes / 8)));
   const log = createBoundedLog(limits.maxBytes);
@@ -162,7 +172,7 @@ export function createRecorder({ secrets, limits, now, onLine }: RecorderOptions
     });
     const channel: Channel = {
       builder,
-      redaction: redactor.open(builder),
+      redaction: redactor.open(meter ? countingMasks(builder, meter) : builder),
       directives: createDirectiveParser({
         variables,
         remark: (remark) => remarks.add(remark),
@@ -195,6 +205,7 @@ export function createRecorder({ secrets, limits, now, onLine }: RecorderOptions
       const name = `${stream} ${step}`;
       const channel = channels.get(name) ?? openChannel(step, stream);
       channels.set(name, channel);
+      meter?.read(chunk.length);
       channel.reader.push(chunk);
       search(channel);
     },

@@ -112,6 +112,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
         trigger: record.trigger.kind,
         attempts,
         first,
+        queued: record.queued,
       });
     return undefined;
   };

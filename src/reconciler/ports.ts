@@ -26,10 +26,21 @@ export type ReconcilerEvent =
       readonly attempts: readonly AttemptStart[];
       /** Whether these are the first attempts of the run. */
       readonly first: boolean;
+      /** Since when the run waited: RFC 3339, UTC. */
+      readonly queued: string;
     }
   | { readonly kind: 'output'; readonly line: OutputLine }
   | { readonly kind: 'finished'; readonly outcome: Outcome }
   | { readonly kind: 'recorded'; readonly key: RunKey; readonly commit: string | null }
+  /** The ledger has another ending of the run already: this one is not recorded. */
+  | { readonly kind: 'refused'; readonly key: RunKey }
+  | {
+      readonly kind: 'passed';
+      readonly ms: number;
+      readonly failed: boolean;
+      /** As the pass has found them: those that have begun and are not let go of, and those that wait. */
+      readonly runs: { readonly active: number; readonly queued: number };
+    }
   | { readonly kind: 'notice'; readonly message: string }
   | { readonly kind: 'trouble'; readonly message: string };
 

@@ -5,6 +5,7 @@ import type { Snapshot } from '../sources/port.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { actual, hasNewRequests, nobody } from './actual.ts';
 import { createAgenda } from './agenda.ts';
+import { createDirtyJobs, type DirtyJobs } from './dirty.ts';
 import { createExecutor } from './executor.ts';
 import { statusFacts } from './facts.ts';
 import { createLedgerReader, type LedgerReading } from './ledger-reader.ts';
@@ -39,6 +40,8 @@ export interface Reconciler {
   changed(key: RunKey): void;
   /** For whoever watches the source: a fetch may bring something new. */
   sourceChanged(): void;
+  /** The jobs that wait to be looked at. */
+  readonly queue: Pick<DirtyJobs, 'size' | 'oldestMs'>;
 }
 
 /** How often to look at runs that another process executes: they ring no bell here. */
@@ -56,7 +59,7 @@ const UNREADABLE = 'the ledger can not be read any more, and nothing starts on w
 
 export function createReconciler(parts: ReconcilerParts): Reconciler {
   const wake = createWake();
-  const touched = new Set<string>();
+  const touched = createDirtyJobs();
   let sourceTouched = false;
 
   let lastGood: Snapshot | undefined;
@@ -107,10 +110,10 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       // What is asked for may be for a job that has come since.
       if (!seen || sourceTouched || hasNewRequests(parts.ledger.latest(), seen.view)) {
         sourceTouched = false;
+        touched.take(); // what is marked from here on may not be seen
         return { now: await observe(signal), keys: undefined };
       }
-      const keys = new Set([...touched, ...waiting, ...agenda.due(parts.now().getTime())]);
-      touched.clear();
+      const keys = new Set([...touched.take(), ...waiting, ...agenda.due(parts.now().getTime())]);
       const latest = parts.ledger.latest();
       const read = async (): Promise<LedgerReading> => (latest ? { view: latest, fresh: false } : ledger.read(signal));
       return { now: { ...seen, ...(await actual(parts, read, handled, signal)) }, keys };
@@ -162,6 +165,23 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       return done.busy || (!stop.aborted && waiting.size > 0);
     };
 
+    /** Tells how long a pass took, its turn waited for, and what it has seen. */
+    const counted = async (work: () => Promise<boolean>): Promise<boolean> => {
+      const began = performance.now();
+      const tell = (failed: boolean): void => {
+        if (signal.aborted) return;
+        parts.emit({ kind: 'passed', ms: performance.now() - began, failed, runs: countRuns(seen?.live ?? []) });
+      };
+      try {
+        const result = await work();
+        tell(false);
+        return result;
+      } catch (error) {
+        tell(true);
+        throw error;
+      }
+    };
+
     const onStop = (): void => {
       stopping ??= parts.runner.close('CancelRequested').then(() => wake.ring());
       wake.ring();
@@ -173,7 +193,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     try {
       for (let busy = true; busy || (options.goOn && !stop.aborted);) {
         const began = performance.now();
-        busy = await parts.inTurn(pass, signal);
+        busy = await counted(() => parts.inTurn(pass, signal));
         if (!busy && !options.goOn) break;
         await sleep(Math.min(performance.now() - began, REST_MS), undefined, { signal });
         if (!busy && touched.size === 0) await executor.flush(signal);
@@ -206,7 +226,14 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       sourceTouched = true;
       wake.ring();
     },
+    queue: touched,
   };
+}
+
+/** How many of these runs have begun, and how many wait. */
+function countRuns(live: readonly LiveRun[]): { readonly active: number; readonly queued: number } {
+  const queued = live.filter(({ attempts, parked }) => attempts.length === 0 && !parked).length;
+  return { active: live.length - queued, queued };
 }
 
 /** Whether an action ends the run of another process. */

@@ -60,8 +60,10 @@ export function createRecordings({ parts, fail, changed }: RecordingsOptions): R
       await releases.add(key);
       parts.emit({ kind: 'recorded', key: { job: outcome.job, run: outcome.run }, commit });
     } catch (error) {
-      if (isCoded(error, 'RunAlreadyRecorded')) await releases.add(key);
-      else left.add(runId(key));
+      if (isCoded(error, 'RunAlreadyRecorded')) {
+        await releases.add(key);
+        parts.emit({ kind: 'refused', key: { job: outcome.job, run: outcome.run } });
+      } else left.add(runId(key));
       fail(asCoded(error, (message) => terminalError('NotRecorded', `${key.job} #${key.run}: ${message}`)));
     } finally {
       underWay.delete(runId(key));

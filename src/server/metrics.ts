@@ -1,77 +1,131 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { METRICS, type MetricDefinition } from './metric-table.ts';
 
-/** What the controller counts, by Prometheus' conventions: base units, bounded label values. */
+/** What is read of a source whenever somebody asks for the metrics. */
+export interface SourceGauges {
+  /** Jobs that wait to be looked at. */
+  readonly workDepth: number;
+  readonly workAgeSeconds: number;
+  readonly lagSeconds: number;
+}
+
+/** What is counted of one source. Times are in seconds. */
+export interface SourceMetrics {
+  /** A run has its first attempt, and waited for it. */
+  readonly started: (trigger: string, queueSeconds: number) => void;
+  /** The first step of a run began this long after its first attempt was made. */
+  readonly began: (startSeconds: number) => void;
+  readonly finished: (result: string, reason: string, seconds: number) => void;
+  readonly recorded: (seconds: number) => void;
+  readonly passed: (
+    seconds: number,
+    failed: boolean,
+    runs: { readonly active: number; readonly queued: number },
+  ) => void;
+  readonly trouble: () => void;
+  readonly git: (operation: string, result: string, seconds: number) => void;
+  readonly logBytes: (bytes: number) => void;
+  readonly redaction: () => void;
+  readonly event: (result: string) => void;
+  readonly hook: (verdict: string) => void;
+  /** This process leads the source from now on, until the returned function is called. */
+  readonly lead: (read: () => SourceGauges) => () => void;
+}
+
+/** What the controller counts. Everything has a registry of its own; there is none for the process. */
 export interface Metrics {
-  readonly started: (source: string, trigger: string) => void;
-  readonly finished: (source: string, result: string, reason: string, seconds: number) => void;
-  readonly recorded: (source: string, lagSeconds: number) => void;
-  readonly leader: (source: string, leads: boolean) => void;
-  readonly trouble: (source: string) => void;
-  readonly hook: (source: string, verdict: string) => void;
+  readonly source: (name: string) => SourceMetrics;
+  readonly apiCall: (
+    call: { readonly verb: string; readonly resource: string; readonly code: string },
+    seconds: number,
+  ) => void;
+  /** In the text format of Prometheus. */
   text(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
-const RUN_BUCKETS = [1, 5, 15, 60, 300, 900, 3600, 14_400];
-const LAG_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
-
-export function createMetrics(): Metrics {
+/** `version` is that of this program; `sources`: all that this process takes part in. */
+export function createMetrics(version: string, sources: readonly string[] = []): Metrics {
   const registry = new Registry();
-  const registers = [registry];
+  const instruments = createInstruments(registry);
   collectDefaultMetrics({ register: registry });
-  const started = new Counter({
-    name: 'runledger_runs_started_total',
-    help: 'Runs that were started.',
-    labelNames: ['source', 'trigger'],
-    registers,
-  });
-  const finished = new Counter({
-    name: 'runledger_runs_finished_total',
-    help: 'Runs that ended.',
-    labelNames: ['source', 'result', 'reason'],
-    registers,
-  });
-  const duration = new Histogram({
-    name: 'runledger_run_duration_seconds',
-    help: 'From the first step to the end of a run.',
-    labelNames: ['source'],
-    buckets: RUN_BUCKETS,
-    registers,
-  });
-  const lag = new Histogram({
-    name: 'runledger_ledger_lag_seconds',
-    help: "From a run's end to its outcome being in the ledger.",
-    labelNames: ['source'],
-    buckets: LAG_BUCKETS,
-    registers,
-  });
-  const leader = new Gauge({
-    name: 'runledger_leader',
-    help: '1 where this process leads the source.',
-    labelNames: ['source'],
-    registers,
-  });
-  const trouble = new Counter({
-    name: 'runledger_errors_total',
-    help: 'Errors of passes, starts and records.',
-    labelNames: ['source'],
-    registers,
-  });
-  const hooks = new Counter({
-    name: 'runledger_webhooks_total',
-    help: 'Webhooks by what became of them.',
-    labelNames: ['source', 'verdict'],
-    registers,
-  });
+  instruments.build.set({ version, node_version: process.versions.node }, 1);
+  for (const source of sources) instruments.leader.set({ source }, 0);
+  const led = new Map<string, () => SourceGauges>();
   return {
-    started: (source, trigger) => started.inc({ source, trigger }),
-    finished(source, result, reason, seconds) {
-      finished.inc({ source, result, reason });
-      duration.observe({ source }, seconds);
+    source: (name) => sourceMetrics(instruments, led, name),
+    apiCall({ verb, resource, code }, seconds) {
+      instruments.calls.inc({ verb, resource, code });
+      instruments.callDuration.observe({ verb }, seconds);
     },
-    recorded: (source, seconds) => lag.observe({ source }, seconds),
-    leader: (source, leads) => leader.set({ source }, leads ? 1 : 0),
-    trouble: (source) => trouble.inc({ source }),
-    hook: (source, verdict) => hooks.inc({ source, verdict }),
-    text: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    async text() {
+      for (const [source, read] of led) {
+        const { workDepth, workAgeSeconds, lagSeconds } = read();
+        instruments.workDepth.set({ source }, workDepth);
+        instruments.workAge.set({ source }, workAgeSeconds);
+        instruments.lag.set({ source }, lagSeconds);
+      }
+      return { contentType: registry.contentType, text: await registry.metrics() };
+    },
+  };
+}
+
+type Key = keyof typeof METRICS;
+type OfType<Type extends MetricDefinition['type']> = {
+  [K in Key]: (typeof METRICS)[K]['type'] extends Type ? K : never;
+}[Key];
+type Instruments = Readonly<Record<OfType<'counter'>, Counter>> &
+  Readonly<Record<OfType<'gauge'>, Gauge>> &
+  Readonly<Record<OfType<'histogram'>, Histogram>>;
+
+function createInstruments(registry: Registry): Instruments {
+  const made = Object.entries<MetricDefinition>(METRICS).map(([key, { name, type, help, labels, buckets = [] }]) => {
+    const options = { name, help, labelNames: [...labels], registers: [registry] };
+    if (type === 'counter') return [key, new Counter(options)] as const;
+    if (type === 'gauge') return [key, new Gauge(options)] as const;
+    return [key, new Histogram({ ...options, buckets: [...buckets] })] as const;
+  });
+  return Object.fromEntries(made);
+}
+
+function sourceMetrics(to: Instruments, led: Map<string, () => SourceGauges>, source: string): SourceMetrics {
+  const own = { source };
+  const shown = [to.active, to.queued, to.workDepth, to.workAge, to.lag];
+  return {
+    started(trigger, seconds) {
+      to.started.inc({ source, trigger });
+      to.queueDuration.observe(own, seconds);
+    },
+    began: (seconds) => to.startDuration.observe(own, seconds),
+    finished(result, reason, seconds) {
+      to.finished.inc({ source, result, reason });
+      to.runDuration.observe(own, seconds);
+    },
+    recorded: (seconds) => to.recordDuration.observe(own, seconds),
+    passed(seconds, failed, { active, queued }) {
+      to.passes.inc({ source, result: failed ? 'error' : 'ok' });
+      to.passDuration.observe(own, seconds);
+      if (!led.has(source)) return;
+      to.active.set(own, active);
+      to.queued.set(own, queued);
+    },
+    trouble: () => to.errors.inc(own),
+    git(operation, result, seconds) {
+      to.git.inc({ source, operation, result });
+      if (result === 'ok') to.gitDuration.observe({ source, operation }, seconds);
+    },
+    logBytes: (bytes) => to.logBytes.inc(own, bytes),
+    redaction: () => to.redactions.inc(own),
+    event: (result) => to.events.inc({ source, result }),
+    hook: (verdict) => to.hooks.inc({ source, verdict }),
+    lead(read) {
+      led.set(source, read);
+      to.leader.set(own, 1);
+      return () => {
+        led.delete(source);
+        // What another process knows by now is not said here.
+        for (const gauge of shown) gauge.remove(own);
+        to.leader.set(own, 0);
+      };
+    },
   };
 }

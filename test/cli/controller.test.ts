@@ -22,7 +22,7 @@ const manifest = (name: string): string =>
     apiVersion: 'runledger.dev/v1',
     kind: 'Job',
     metadata: { name },
-    spec: { image: 'busybox:1.36', run: 'true' },
+    spec: { image: 'busybox:1.36', run: 'echo printed' },
   });
 
 async function tests(world: TestCluster): Promise<void> {
@@ -71,6 +71,36 @@ async function tests(world: TestCluster): Promise<void> {
     await controller.says(/"source":"broken","retryInMs":\d+,"msg":"the variable NONE is not set"/);
     await controller.says(/"job":"a","run":1,.*"msg":"recorded"/);
     assert.is((await fetch(`${address}/readyz`)).status, 200);
+    const metrics = await (await fetch(`${address}/metrics`)).text();
+    const valueOf = (series: string): number =>
+      Number(
+        metrics
+          .split('\n')
+          .find((line) => line.startsWith(`${series} `))
+          ?.split(' ')[1] ?? NaN,
+      );
+    for (const series of [
+      'runledger_runs_started_total{source="good",trigger="commit"}',
+      'runledger_runs_finished_total{source="good",result="succeeded",reason="Completed"}',
+      'runledger_run_queue_duration_seconds_count{source="good"}',
+      'runledger_run_start_duration_seconds_count{source="good"}',
+      'runledger_run_duration_seconds_count{source="good"}',
+      'runledger_run_record_duration_seconds_count{source="good"}',
+      'runledger_leader{source="good"}',
+      'runledger_kubernetes_requests_total{verb="create",resource="pods",code="201"}',
+    ])
+      assert.is(valueOf(series), 1, series);
+    assert.is(valueOf('runledger_log_read_bytes_total{source="good"}'), 'printed\n'.length);
+    assert.is(valueOf('runledger_ledger_lag_seconds{source="good"}'), 0);
+    for (const series of [
+      'runledger_git_operations_total{source="good",operation="push",result="ok"}',
+      'runledger_git_operations_total{source="good",operation="discover",result="ok"}',
+      'runledger_reconcile_passes_total{source="good",result="ok"}',
+      'runledger_reconcile_pass_duration_seconds_count{source="good"}',
+      'runledger_errors_total{source="broken"}',
+      'runledger_kubernetes_requests_total{verb="get",resource="pods/log",code="200"}',
+    ])
+      assert.ok(valueOf(series) > 0, series);
     const { code, stderr } = await controller.stop();
     assert.is(code, 0, stderr);
     assert.match(stderr, /"msg":"stopping: runs go on in the cluster"/);

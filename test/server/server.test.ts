@@ -19,7 +19,7 @@ const hmac = (secret: string, body = BODY): string => createHmac('sha256', secre
 test.before.each(async (context) => {
   const received: string[] = [];
   const state: World['state'] = { healthy: true, notReady: null };
-  const metrics = createMetrics();
+  const metrics = createMetrics('1.2.3');
   const hook = (name: string, branch?: string) =>
     [name, { secret: SECRET, branch, ledger: 'runledger/status', received: () => void received.push(name) }] as const;
   const server = await startServer({
@@ -29,7 +29,7 @@ test.before.each(async (context) => {
     notReady: () => state.notReady,
     metrics: () => metrics.text(),
     hooks: new Map([hook('platform', 'main'), hook('whatever')]),
-    onHook: (source, verdict) => metrics.hook(source, verdict),
+    onHook: (source, verdict) => metrics.source(source).hook(verdict),
   });
   Object.assign(context, { server, received, state });
 });

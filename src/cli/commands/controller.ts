@@ -54,10 +54,15 @@ export async function controller(
   const scratch = await mkdtemp(join(tmpdir(), 'runledger-'));
   const parts: { close(): Promise<void> }[] = [];
   try {
+    const metrics = createMetrics(
+      VERSION,
+      config.sources.map(({ name }) => name),
+    );
     const cluster = await openCluster({
       userAgent: `runledger/${VERSION}`,
       env: io.env,
       connections: 64,
+      meter: metrics.apiCall,
       ...(options.kubeconfig === undefined ? {} : { kubeconfig: options.kubeconfig }),
       ...(options.context === undefined ? {} : { context: options.context }),
       signal: stop.soft,
@@ -65,7 +70,6 @@ export async function controller(
     parts.unshift(cluster);
     // With the name of the pod, for whoever looks at the Lease.
     const identity = `${hostname()}_${randomUUID()}`;
-    const metrics = createMetrics();
     const shared: Shared = { config, options, io, log, cluster, metrics, identity, stop, scratch, reached };
     const followers = new Map(config.sources.map(({ name }) => [name, newFollower()]));
     const server = await serve(shared, followers);

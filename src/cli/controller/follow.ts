@@ -39,13 +39,20 @@ export async function follow(
   const folder = await mkdtemp(join(shared.scratch, `${source.name}-`));
   const parts: { remote?: Remote; runner?: Runner } = {};
   const left = new AbortController();
+  const counts = shared.metrics.source(source.name);
+  const measure = createMeasure(counts);
+  let queue: Reconciler['queue'] = { size: 0, oldestMs: () => 0 };
+  const endLead = counts.lead(() => ({
+    workDepth: queue.size,
+    workAgeSeconds: queue.oldestMs() / 1_000,
+    lagSeconds: measure.lagSeconds(),
+  }));
   try {
     const remote = (parts.remote = await openSource(source, folder, shared, log));
     const branch = await remote.branch(source.ledger?.branch ?? DEFAULT_LEDGER);
-    const measure = createMeasure(source.name, shared.metrics);
     const emit = (event: ReconcilerEvent): void => {
       logEvent(log, event);
-      measure(event);
+      measure.take(event);
     };
     const events: RunnerEvents = {
       changed: (key) => reconciler.changed(key),
@@ -56,6 +63,7 @@ export async function follow(
     ));
     // Nothing is awaited in between: what the runner tells needs the reconciler.
     const reconciler = reconcilerOf(source, leadership, { remote, branch, runner }, emit, ending.lost, shared);
+    ({ queue } = reconciler);
     const watch = createWatch({ source: remote.source, reconciler }, log);
     follower.poke = () => watch.poke();
     const hearing = AbortSignal.any([leadership.signal, left.signal]);
@@ -65,6 +73,7 @@ export async function follow(
     if (!leadership.signal.aborted) throw error;
     log.warn({ error: messageOf(error) }, 'ended');
   } finally {
+    endLead();
     left.abort();
     await parts.runner?.close('CancelRequested');
     await parts.remote?.close();
@@ -88,7 +97,7 @@ function endingOf({ signal }: Leadership, stop: StopSignals): StopSignals & { re
   };
 }
 
-async function openSource(source: SourceConfig, folder: string, { io }: Shared, log: Logger): Promise<Remote> {
+async function openSource(source: SourceConfig, folder: string, { io, metrics }: Shared, log: Logger): Promise<Remote> {
   const { url, branch, path, caFile, interval } = source;
   if (url === undefined)
     throw usageError('SourceNeedsUrl', `source ${source.name}: the controller follows URLs`, {
@@ -100,6 +109,7 @@ async function openSource(source: SourceConfig, folder: string, { io }: Shared, 
     ...(caFile === undefined ? {} : { caFile }),
     ...(interval === undefined ? {} : { interval }),
     credentials: await credentialsOf(source.auth, io.env),
+    meter: metrics.source(source.name).git,
   };
   return openRemote(url, folder, options, io, (message) => log.info(message));
 }
@@ -109,13 +119,15 @@ function runnerOptions(
   authority: Leadership,
   events: RunnerEvents,
   signal: AbortSignal,
-  { cluster, options, config, io, reached }: Shared,
+  { cluster, options, config, io, reached, metrics }: Shared,
   log: Logger,
 ): KubernetesRunnerOptions {
   const namespace = source.namespace ?? cluster.namespace;
   const { installation } = options;
+  const counts = metrics.source(source.name);
+  const logMeter = { read: counts.logBytes, masked: counts.redaction };
   return {
-    scope: { cluster, namespace, installation, source: source.name, authority, clock: systemClock, log },
+    scope: { cluster, namespace, installation, source: source.name, authority, clock: systemClock, log, logMeter },
     podContext: {
       image: options.image ?? defaultImage(io),
       imagePullSecrets: source.imagePullSecrets ?? [],

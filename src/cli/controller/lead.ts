@@ -27,7 +27,7 @@ export async function takePart(source: SourceConfig, follower: Follower, shared:
       if ((config.sources.length === 1 && !passes) || stop.soft.aborted) throw error;
       const ms = Math.round(backOffMs(failures * (passes ? 1 : 10), Math.random()));
       follower.notReady = messageOf(error);
-      metrics.trouble(source.name);
+      metrics.source(source.name).trouble();
       log.error({ source: source.name, retryInMs: ms }, messageOf(error));
       const pause = createWake();
       follower.poke = () => pause.ring();
@@ -41,7 +41,7 @@ export async function takePart(source: SourceConfig, follower: Follower, shared:
  * trying again can't help, the lease given back.
  */
 async function lead(source: SourceConfig, follower: Follower, shared: Shared): Promise<void> {
-  const { cluster, options, log, metrics, stop, identity } = shared;
+  const { cluster, options, log, stop, identity } = shared;
   const lease = {
     namespace: options.leaseNamespace ?? cluster.namespace,
     name: `runledger-${options.installation}-${source.name}`,
@@ -63,12 +63,10 @@ async function lead(source: SourceConfig, follower: Follower, shared: Shared): P
     clock: systemClock,
     log,
     async onLead(leadership) {
-      metrics.leader(source.name, true);
       log.info({ source: source.name, epoch: leadership.epoch }, 'leads');
       try {
         await follow(source, follower, lease, leadership, shared);
       } finally {
-        metrics.leader(source.name, false);
         follower.poke = tell;
       }
     },

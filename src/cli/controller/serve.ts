@@ -24,7 +24,7 @@ export async function serve(
     metrics: () => metrics.text(),
     hooks: await hooksOf(config, followers, io),
     onHook(source, verdict) {
-      metrics.hook(source, verdict);
+      metrics.source(source).hook(verdict);
       log.info({ source, verdict }, 'webhook');
     },
   });

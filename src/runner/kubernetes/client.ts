@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { CodedError, usageError, transientError } from '../../errors.ts';
+import { callKind, type CallMeter } from './call-kind.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { openConnection, type Access, type Connection } from './connection.ts';
 import { withDeadline } from './deadline.ts';
@@ -58,6 +59,7 @@ export interface ClusterOptions extends Omit<KubeconfigOptions, 'env'> {
   readonly connections?: number;
   readonly env?: KubeconfigOptions['env'];
   readonly clock?: Clock;
+  readonly meter?: CallMeter | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -75,6 +77,7 @@ interface Wiring {
   readonly timeoutMs: number;
   readonly connection: Connection;
   readonly clock: Clock;
+  readonly meter: CallMeter | undefined;
 }
 
 function pathWith(base: URL, path: string, query: Query = {}): string {
@@ -99,6 +102,25 @@ async function textOf(body: Readable, limit: number): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
+/** Tells the meter of a try, from its beginning to the headers of the answer. */
+async function metered(
+  { meter }: Wiring,
+  call: Call,
+  work: () => Promise<Dispatcher.ResponseData>,
+): Promise<Dispatcher.ResponseData> {
+  if (!meter) return work();
+  const began = performance.now();
+  const tell = (code: string): void => meter({ ...callKind(call), code }, (performance.now() - began) / 1_000);
+  try {
+    const answer = await work();
+    tell(String(answer.statusCode));
+    return answer;
+  } catch (error) {
+    tell(call.signal.aborted ? 'cancelled' : 'error');
+    throw error;
+  }
+}
+
 /** One try: the answer if it is a success, else the error for it. */
 async function answerTo(
   wiring: Wiring,
@@ -107,22 +129,24 @@ async function answerTo(
   access: Access,
   signal: AbortSignal,
 ): Promise<Dispatcher.ResponseData> {
-  const answer = await access[kind].request({
-    origin: wiring.base.origin,
-    path: pathWith(wiring.base, call.path, call.query),
-    method: call.method,
-    headers: {
-      accept: 'application/json',
-      'user-agent': wiring.userAgent,
-      ...access.headers,
-      ...(call.body === undefined ? {} : { 'content-type': call.contentType ?? 'application/json' }),
-    },
-    body: call.body === undefined ? null : JSON.stringify(call.body),
-    // Our own limit covers the whole try; a stream may be silent for hours.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    signal,
-  });
+  const answer = await metered(wiring, call, () =>
+    access[kind].request({
+      origin: wiring.base.origin,
+      path: pathWith(wiring.base, call.path, call.query),
+      method: call.method,
+      headers: {
+        accept: 'application/json',
+        'user-agent': wiring.userAgent,
+        ...access.headers,
+        ...(call.body === undefined ? {} : { 'content-type': call.contentType ?? 'application/json' }),
+      },
+      body: call.body === undefined ? null : JSON.stringify(call.body),
+      // Our own limit covers the whole try; a stream may be silent for hours.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      signal,
+    }),
+  );
   if (answer.statusCode >= 200 && answer.statusCode < 300) return answer;
   throw apiError(
     {
@@ -224,7 +248,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   const server = `${base.origin}${base.pathname.replace(/\/$/, '')}`;
   const connections = options.connections ?? DEFAULT_CONNECTIONS;
   const connection = openConnection(target, { load, clock, timeoutMs, connections });
-  const wiring: Wiring = { base, server, userAgent, timeoutMs, connection, clock };
+  const wiring: Wiring = { base, server, userAgent, timeoutMs, connection, clock, meter: options.meter };
   const doing = 'asking for the version of the API server';
   try {
     const answer = await request(wiring, {

@@ -44,6 +44,7 @@ export function createPodOutput(options: PodOutputOptions): PodOutput {
       secrets: values,
       limits: { maxBytes: Math.floor(maxBytes / steps.length), maxLine },
       now: () => new Date(scope.clock.now()),
+      meter: scope.logMeter,
       onLine: (line) => onLine({ ...line, key: record }),
     });
     chunks.set(step, recorder);

@@ -1,3 +1,4 @@
+import type { LogMeter } from '../../logs/meter.ts';
 import type { NameScope } from '../../render/names.ts';
 import type { Clock, Log } from './clock.ts';
 import type { Cluster } from './client.ts';
@@ -19,6 +20,7 @@ export interface Scope extends NameScope {
   readonly authority: Authority;
   readonly clock: Clock;
   readonly log: Log;
+  readonly logMeter?: LogMeter | undefined;
 }
 
 /** Names a run within a source, as the keys of maps do. */
