@@ -58,11 +58,15 @@ const STARTS_AT_ONCE = 16;
 
 export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: string) => void): Executor {
   const failures: CodedError[] = [];
-  const say = (error: CodedError): void =>
-    parts.emit({ kind: 'trouble', message: error.hint ? `${error.message}; ${error.hint}` : error.message });
-  const fail = (error: CodedError): void => {
+  const say = (error: CodedError, key?: RunKey): void =>
+    parts.emit({
+      kind: 'trouble',
+      message: error.hint ? `${error.message}; ${error.hint}` : error.message,
+      ...(key === undefined ? {} : { key: { job: key.job, run: key.run }, code: error.code }),
+    });
+  const fail = (error: CodedError, key?: RunKey): void => {
     failures.push(error);
-    say(error);
+    say(error, key);
   };
   const changed = (job: string): void => {
     touch(job);

@@ -42,7 +42,13 @@ export type ReconcilerEvent =
       readonly runs: { readonly active: number; readonly queued: number };
     }
   | { readonly kind: 'notice'; readonly message: string }
-  | { readonly kind: 'trouble'; readonly message: string };
+  | {
+      readonly kind: 'trouble';
+      readonly message: string;
+      /** The run that it is about, and the code of the error, where there is one. */
+      readonly key?: RunKey;
+      readonly code?: string;
+    };
 
 /** Awaits of a pass, and of the write of an outcome, at which a test may end the process. */
 export const RECORD_POINTS = ['betweenReads', 'afterReads', 'beforeRecord', 'afterRecord'] as const;

@@ -28,7 +28,7 @@ export interface Recordings {
 
 export interface RecordingsOptions {
   readonly parts: ReconcilerParts;
-  readonly fail: (error: CodedError) => void;
+  readonly fail: (error: CodedError, key: RunKey) => void;
   /** Something of this job has changed. */
   readonly changed: (job: string) => void;
 }
@@ -64,7 +64,10 @@ export function createRecordings({ parts, fail, changed }: RecordingsOptions): R
         await releases.add(key);
         parts.emit({ kind: 'refused', key: { job: outcome.job, run: outcome.run } });
       } else left.add(runId(key));
-      fail(asCoded(error, (message) => terminalError('NotRecorded', `${key.job} #${key.run}: ${message}`)));
+      fail(
+        asCoded(error, (message) => terminalError('NotRecorded', `${key.job} #${key.run}: ${message}`)),
+        key,
+      );
     } finally {
       underWay.delete(runId(key));
       changed(key.job);

@@ -13,7 +13,7 @@ export interface Tries {
 }
 
 /** `say` is told of each failure, `over` of each job whose rest has ended. */
-export function createTries(say: (error: CodedError) => void, over: (job: string) => void): Tries {
+export function createTries(say: (error: CodedError, key: RunKey) => void, over: (job: string) => void): Tries {
   const rests = createRests(over);
   const failed = new Map<string, CodedError>(); // by job; what starts later has not failed
   return {
@@ -29,7 +29,7 @@ export function createTries(say: (error: CodedError) => void, over: (job: string
         const details = hint === undefined ? {} : { hint };
         const told = terminalError(code, `${job} #${run} was not started: ${message}`, details);
         failed.set(job, told);
-        say(told);
+        say(told, { job, run });
         return false;
       }
     },

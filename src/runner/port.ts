@@ -156,6 +156,17 @@ export interface RunnerEvents {
   output(line: OutputLine): void;
 }
 
+/** What somebody who looks at a run where it runs may want to know. */
+export interface RunNotice {
+  readonly key: RunKey;
+  readonly kind: 'started' | 'ended' | 'trouble';
+  readonly isWell: boolean;
+  /** One word in CamelCase. */
+  readonly reason: string;
+  /** A sentence. */
+  readonly message: string;
+}
+
 /** A way to run: local processes, or pods of a cluster. */
 export interface Runner {
   readonly kind: 'process' | 'kubernetes';
@@ -203,6 +214,8 @@ export interface Runner {
   release(keys: readonly RunKey[], signal: AbortSignal): Promise<void>;
   /** Removes now what is left of released runs. Absent where release waits for nothing. */
   flush?(): Promise<void>;
+  /** Tells of a run where it runs, as well as it can and without waiting. Absent where nobody would look. */
+  announce?(notice: RunNotice): void;
   /** Ends whatever this process still executes and waits for it, within the grace. */
   close(reason: Reason): Promise<void>;
   /** Kills what this process executes, at once and without waiting: for a process that is about to exit. */

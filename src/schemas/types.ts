@@ -884,6 +884,8 @@ export interface Config {
   readonly runner?: RunnerConfig;
   /** How many attempts may be executed at once, for each source. */
   readonly concurrency?: number;
+  /** Whether starts, ends and errors of runs become Kubernetes Events on their claims. */
+  readonly events?: boolean;
   /** How long a node may be out of reach before the runs on it end as error with NodeLost. */
   readonly nodeLostAfter?: Duration;
   /**

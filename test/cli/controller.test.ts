@@ -7,8 +7,8 @@ import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bucketOf } from '../../src/ledger/layout.ts';
-import { getObject } from '../../src/runner/kubernetes/objects.ts';
-import { leases } from '../../src/runner/kubernetes/wire.ts';
+import { getObject, listObjects } from '../../src/runner/kubernetes/objects.ts';
+import { configMaps, events, leases } from '../../src/runner/kubernetes/wire.ts';
 import { cli, startCli, type CliResult } from '../support/cli.ts';
 import { eventually, openTestCluster, type TestCluster } from '../support/cluster.ts';
 import { startGitServer } from '../support/git-server.ts';
@@ -71,6 +71,24 @@ async function tests(world: TestCluster): Promise<void> {
     await controller.says(/"source":"broken","retryInMs":\d+,"msg":"the variable NONE is not set"/);
     await controller.says(/"job":"a","run":1,.*"msg":"recorded"/);
     assert.is((await fetch(`${address}/readyz`)).status, 200);
+    await eventually('the Event of the end', async () => {
+      const fieldSelector = 'involvedObject.kind=ConfigMap';
+      const { items } = await listObjects(cluster, events, { namespace, fieldSelector }, { signal });
+      const ends = items.filter(({ action }) => action === 'ended');
+      const [end] = ends;
+      if (!end) return undefined;
+      assert.is(ends.length, 1);
+      assert.match(end.message ?? '', /^run 1 of a succeeded in /);
+      const claim = await getObject(
+        cluster,
+        configMaps,
+        { namespace, name: end.involvedObject.name ?? '' },
+        { signal },
+      );
+      assert.is(end.involvedObject.uid, claim.metadata?.uid);
+      assert.is(end.reason, 'Completed');
+      return true;
+    });
     const metrics = await (await fetch(`${address}/metrics`)).text();
     const valueOf = (series: string): number =>
       Number(
@@ -99,6 +117,7 @@ async function tests(world: TestCluster): Promise<void> {
       'runledger_reconcile_pass_duration_seconds_count{source="good"}',
       'runledger_errors_total{source="broken"}',
       'runledger_kubernetes_requests_total{verb="get",resource="pods/log",code="200"}',
+      'runledger_kubernetes_events_total{source="good",result="sent"}',
     ])
       assert.ok(valueOf(series) > 0, series);
     const { code, stderr } = await controller.stop();

@@ -22,6 +22,7 @@ import type { StopSignals } from '../signals.ts';
 import { VERSION } from '../version.ts';
 import { createWatch } from '../watch.ts';
 import { composeReconciler, DEFAULT_CONCURRENCY, HOLD_PODS_FOR_MS } from '../workshop.ts';
+import { noticeOf } from './announce.ts';
 import { createMeasure } from './measure.ts';
 import type { Follower, Shared } from './shared.ts';
 import { hearOthers, type LeaseRef } from './tell.ts';
@@ -53,6 +54,8 @@ export async function follow(
     const emit = (event: ReconcilerEvent): void => {
       logEvent(log, event);
       measure.take(event);
+      const notice = noticeOf(event);
+      if (notice) parts.runner?.announce?.(notice);
     };
     const events: RunnerEvents = {
       changed: (key) => reconciler.changed(key),
@@ -136,6 +139,7 @@ function runnerOptions(
     },
     events,
     policy: source.policy,
+    announced: config.events === false ? undefined : counts.event,
     reached,
     ...(options.orphanGraceMs === undefined ? {} : { orphanGraceMs: options.orphanGraceMs }),
     nodeLostAfterMs: config.nodeLostAfter === undefined ? NODE_LOST_AFTER_MS : durationMs(config.nodeLostAfter),

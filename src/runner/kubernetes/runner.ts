@@ -4,6 +4,7 @@ import { tasksOfRun } from '../../job/fan-out.ts';
 import { taskRecord } from '../../job/task-spec.ts';
 import { secretUsesOfJob } from '../../render/secret-uses.ts';
 import type { AttemptEnding, AttemptStart, AttemptState, RunKey, Runner, RunnerEvents, RunRecord } from '../port.ts';
+import { type AnnouncementResult, createAnnouncer } from './announcer.ts';
 import { attemptName, marksWith } from './attempt-marks.ts';
 import { createAttendance } from './attendance.ts';
 import { attemptOfPod, recordOfObjects, refusedEnding, unseen } from './attempts.ts';
@@ -31,6 +32,8 @@ export interface KubernetesRunnerOptions {
   readonly signal: AbortSignal;
   /** How long an object of no known run is left where it is; default 10 min. */
   readonly orphanGraceMs?: number;
+  /** Notices of runs become Kubernetes Events; told what becomes of each. Absent: none are made. */
+  readonly announced?: ((result: AnnouncementResult) => void) | undefined;
   /** Called at the points of a run's life; tests end the process there. */
   readonly reached?: (point: RunnerPoint) => Promise<void>;
 }
@@ -67,6 +70,11 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
   const lostNodes = watchNodes({ scope, atWork: () => nodesAtWork(inventory.runs()), signal });
   const attendance = createAttendance({ scope, events, nodeLostAfterMs, lostNodes, readSecrets, reached, signal });
   const releases = createReleases({ scope, inventory, reached, signal });
+  const claimOf = (key: RunKey): { name: string; uid: string } | undefined => {
+    const { name, uid } = inventory.find(key)?.claim?.metadata ?? {};
+    return name === undefined || uid === undefined ? undefined : { name, uid };
+  };
+  const announcer = options.announced && createAnnouncer({ scope, claimOf, meter: options.announced, signal });
   const parts: StartParts = { scope, podContext, policy, readSecrets, reached };
   /** Claims that this process has certainly made, by the names of their runs, and when it began to. */
   const made = new Map<string, number>();
@@ -220,9 +228,11 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
       releases.add(keys);
     },
     flush: () => releases.flush(),
+    ...(announcer ? { announce: (notice) => announcer.announce(notice) } : {}),
     // Runs go on in the cluster: the next leader adopts them.
     async close() {
       attendance.stop();
+      announcer?.close();
       await releases.close();
       closing.abort();
     },
