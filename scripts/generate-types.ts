@@ -21,7 +21,18 @@ type Shape = Omit<Schema, 'properties' | 'additionalProperties' | 'items' | 'one
   readonly oneOf?: readonly Shape[];
 };
 
-const FILES = ['common', 'job', 'runnerset', 'config', 'jobstatus', 'outcome', 'request', 'plan', 'invalid'] as const;
+const FILES = [
+  'common',
+  'job',
+  'runnerset',
+  'config',
+  'jobstatus',
+  'outcome',
+  'request',
+  'plan',
+  'invalid',
+  'watchevent',
+] as const;
 const TARGET = new URL('../src/schemas/types.ts', import.meta.url);
 const BANNER = '// Generated from schemas/*.json by `npm run generate`. Change the schemas, not this file.\n';
 

@@ -14,6 +14,7 @@ const KINDS: readonly SchemaName[] = [
   'outcome',
   'plan',
   'invalid',
+  'watchevent',
 ];
 
 /** Where a field is explained, by kind and path. */

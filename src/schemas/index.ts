@@ -11,7 +11,8 @@ import outcome from '../../schemas/outcome.json' with { type: 'json' };
 import plan from '../../schemas/plan.json' with { type: 'json' };
 import request from '../../schemas/request.json' with { type: 'json' };
 import runnerset from '../../schemas/runnerset.json' with { type: 'json' };
-import type { Config, InvalidManifests, Job, JobStatus, Outcome, Plan, Request, RunnerSet } from './types.ts';
+import watchevent from '../../schemas/watchevent.json' with { type: 'json' };
+import type { Config, InvalidManifests, Job, JobStatus, Outcome, Plan, Request, RunnerSet, WatchEvent } from './types.ts';
 
 export type * from './types.ts';
 
@@ -25,6 +26,7 @@ export interface Documents {
   readonly request: Request;
   readonly plan: Plan;
   readonly invalid: InvalidManifests;
+  readonly watchevent: WatchEvent;
 }
 
 export type SchemaName = keyof Documents;
@@ -43,6 +45,7 @@ export const schemas: Readonly<Record<SchemaName | 'common', AnySchemaObject>> =
   request,
   plan,
   invalid,
+  watchevent,
 };
 
 /** What every Ajv of ours has in common. */
@@ -102,6 +105,9 @@ export function createValidators(): Validators {
     },
     get invalid() {
       return compiled('invalid');
+    },
+    get watchevent() {
+      return compiled('watchevent');
     },
   };
 }

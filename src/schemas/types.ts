@@ -1561,3 +1561,43 @@ export interface InvalidManifests {
   /** The problems, in the order of files and lines. */
   readonly items: readonly ManifestProblem[];
 }
+
+/** One thing that happened to a run, as `runledger watch -o json` prints it, a line each. */
+export interface WatchEvent {
+  /** The version of the format of this line. */
+  readonly apiVersion: ApiVersion;
+  /** Says that the document is an event of a watch. */
+  readonly kind: 'WatchEvent';
+  /** What happened. */
+  readonly type: WatchEventType;
+  /** When it happened, or was seen where nobody tells when it happened. */
+  readonly at: Instant;
+  /** The name of the job. */
+  readonly job: JobName;
+  /** The number of the run. */
+  readonly run: RunNumber;
+  /** The revision that is executed. */
+  readonly revision: Revision;
+  /** Why the run exists. */
+  readonly trigger: Trigger;
+  /** The task that started or ended; default without fan-out. */
+  readonly task?: string;
+  /** The number of its attempt. */
+  readonly attempt?: number;
+  /** The pod of the attempt, where it has one. */
+  readonly pod?: string;
+  /** The node that the pod is on. */
+  readonly node?: string;
+  /** How the run ended; with finished. */
+  readonly result?: Result;
+  /** Why it ended like this; with finished. */
+  readonly reason?: Reason;
+  /** The exit code that decided, or null where none was seen; with finished. */
+  readonly exitCode?: ExitCode;
+}
+
+/**
+ * queued: the run is claimed and waits. started: an attempt of a task runs. ended: it has ended, and the run may go on.
+ * finished: the run is in the ledger.
+ */
+export type WatchEventType = 'queued' | 'started' | 'ended' | 'finished';

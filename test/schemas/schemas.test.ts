@@ -49,6 +49,7 @@ const KINDS: Readonly<Record<SchemaName, Documents[SchemaName]['kind']>> = {
   request: 'Request',
   plan: 'Plan',
   invalid: 'InvalidManifests',
+  watchevent: 'WatchEvent',
 };
 const NAMES = Object.keys(KINDS) as SchemaName[];
 
@@ -399,6 +400,7 @@ const BROKEN_OTHERS: readonly (readonly [SchemaName, string, unknown])[] = [
   ['plan', 'totals that leave something out', changed(example('plan'), { 'totals/wait': undefined })],
   ['plan', 'a reason of several words', changed(example('plan'), { 'actions/0/reason': 'spec changed' })],
   ['invalid', 'a problem without a place', changed(example('invalid'), { 'items/0/line': undefined })],
+  ['watchevent', 'a type that there is not', changed(example('watchevent'), { type: 'done' })],
 ];
 
 for (const [name, what, document] of BROKEN_OTHERS) {

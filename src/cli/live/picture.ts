@@ -1,0 +1,76 @@
+import type { LedgerView } from '../../ledger/port.ts';
+import type { RunSummary, Trigger } from '../../schemas/index.ts';
+
+/** An attempt of a task as it is seen from outside. */
+export interface GoingTask {
+  readonly task: string;
+  readonly attempt: number;
+  readonly phase: 'starting' | 'running' | 'ended';
+  /** When its first step began, and when it ended: RFC 3339. */
+  readonly started: string | null;
+  readonly finished: string | null;
+  readonly pod?: string;
+  readonly node?: string;
+}
+
+/** A run that is claimed and not in the ledger. */
+export interface GoingRun {
+  readonly job: string;
+  readonly run: number;
+  readonly trigger: Trigger;
+  readonly revision: string;
+  /** RFC 3339, UTC. */
+  readonly queued: string;
+  readonly isCancelled: boolean;
+  /** None: it waits. */
+  readonly tasks: readonly GoingTask[];
+}
+
+/** Where runs that go on are looked at: a machine's state folder, or a namespace. Looking changes nothing. */
+export interface LiveReader {
+  list(signal: AbortSignal): Promise<readonly GoingRun[]>;
+  close(): Promise<void>;
+}
+
+export interface EndedRun extends RunSummary {
+  readonly job: string;
+}
+
+/** What goes on and what has ended, as of one look. */
+export interface Picture {
+  /** RFC 3339, UTC. */
+  readonly at: string;
+  /** By job and number. */
+  readonly going: ReadonlyMap<string, GoingRun>;
+  /** Those that the statuses sum up, by job and number. */
+  readonly ended: ReadonlyMap<string, EndedRun>;
+  /** What a run of the job waits for, where the ledger says so, by job. */
+  readonly waits: ReadonlyMap<string, string>;
+}
+
+export const idOf = ({ job, run }: { readonly job: string; readonly run: number }): string => `${job}/${run}`;
+
+/** Puts together what is claimed and what is recorded; `job`: of this one alone. Pure. */
+export function pictureOf(
+  live: readonly GoingRun[],
+  view: Pick<LedgerView, 'statuses'>,
+  at: string,
+  job: string | undefined,
+): Picture {
+  const statuses = [...view.statuses.values()].filter((status) => job === undefined || status.job === job);
+  const ended = statuses.flatMap(({ job: name, lastRuns }) =>
+    lastRuns.map((run): EndedRun => Object.assign({ job: name }, run)),
+  );
+  const oldest = new Map(statuses.map(({ job: name, lastRuns }) => [name, lastRuns.at(-1)?.run ?? 0]));
+  const known = new Map(ended.map((run) => [idOf(run), run]));
+  // A claim may outlive its run.
+  const going = live.filter(
+    (run) => (job === undefined || run.job === job) && !known.has(idOf(run)) && run.run > (oldest.get(run.job) ?? 0),
+  );
+  return {
+    at,
+    going: new Map(going.map((run) => [idOf(run), run])),
+    ended: known,
+    waits: new Map(statuses.flatMap(({ job: name, waiting }) => (waiting === undefined ? [] : [[name, waiting]]))),
+  };
+}
