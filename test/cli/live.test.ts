@@ -1,4 +1,4 @@
-// test-timeout: 240s
+// test-timeout: 300s
 /** `watch`, `top` and `wait` beside a `reconcile` of another process, with real processes. */
 import { spawn, spawnSync } from 'node:child_process';
 import { readdir, stat, writeFile } from 'node:fs/promises';
@@ -58,6 +58,7 @@ test('watch -o json: an event a line, as the schema has it; watch: the same as l
   await w.go('go');
   await eventually('c to have finished', () => find('finished', 'c'), 60_000);
   await reconcile.ended;
+  await eventually('the other to see it', () => /^\S+ a #1 succeeded/m.test(text), 30_000);
   watch.child.kill('SIGINT');
   lines.child.kill('SIGTERM');
   const [{ code, stderr }, plain] = await Promise.all([watch.ended, lines.ended]);
@@ -147,6 +148,29 @@ test('wait: an invalid manifest is 3; what is typed wrongly is 2', async (w) => 
     assert.is(code, 2, stderr);
     assert.match(stderr, message);
   }
+});
+
+test('artifacts --live: the output folder of a task that runs, as a tar', async (w) => {
+  const script = `mkdir -p "$RUNLEDGER_OUTPUT/deep"; echo one >"$RUNLEDGER_OUTPUT/deep/1.txt"; touch ${outside(w, 'there')}`;
+  await commitFiles(w.folder, {
+    'a.yaml': job('a', `run: '${script}; while [ ! -e ${outside(w, 'go')} ]; do sleep 0.05; done'`),
+  });
+  const live = (...args: readonly string[]) => cli(['artifacts', 'a', '--live', ...args], { cwd: w.folder });
+  const before = await live();
+  assert.is(before.code, 2);
+  assert.match(before.stderr, /a does not run[^]*runledger top/);
+  const reconcile = cli(['reconcile'], { cwd: w.folder });
+  await eventually('the file', () => stat(outside(w, 'there')).catch(() => undefined), 60_000);
+  const { code, stdout, stderr } = await live();
+  assert.is(code, 0, stderr);
+  const listed = spawnSync('tar', ['-tf', '-'], { input: stdout, encoding: 'utf8' });
+  assert.is(listed.stdout, 'deep/1.txt\n');
+  const other = await live('--task', 'other');
+  assert.is(other.code, 2);
+  assert.match(other.stderr, /a #1 has no running task other[^]*those that run: default/);
+  await w.go('go');
+  await reconcile;
+  assert.match((await live()).stderr, /what an ended run has left: runledger artifacts a/);
 });
 
 test('looking changes nothing in the repository', async (w) => {

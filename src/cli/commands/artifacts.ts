@@ -9,6 +9,8 @@ import { oneLine } from '../../ledger/text.ts';
 import type { Artifact, Outcome } from '../../schemas/index.ts';
 import { openTarget } from '../compose.ts';
 import { EXIT } from '../exit.ts';
+import { type LookOptions, withWhere } from '../live/open.ts';
+import { liveOutput } from '../live/output.ts';
 import {
   type CommonOptions,
   type RepositoryOptions,
@@ -25,11 +27,12 @@ import { storeFrom, type StoreOptions, withStoreOptions } from '../store.ts';
 import { type Paint, paintFor, table, widthOf } from '../terminal.ts';
 import { statusOf } from './get.ts';
 
-interface ArtifactsOptions extends CommonOptions, RepositoryOptions, StoreOptions {
+interface ArtifactsOptions extends CommonOptions, RepositoryOptions, StoreOptions, LookOptions {
   readonly in: string;
   readonly run?: string;
   readonly task?: string;
   readonly extract?: string;
+  readonly live?: boolean;
 }
 
 /** What the command finds; what `-o json` and `-o yaml` print. */
@@ -61,14 +64,17 @@ interface Extracted {
 }
 
 export function artifactsCommand(command: Command, context: Context): Command {
-  withLogOptions(withOutput(withStoreOptions(withTarget(withRepositoryOptions(command)))))
+  withWhere(withLogOptions(withOutput(withStoreOptions(withTarget(withRepositoryOptions(command))))))
     .description('list the files that a run left behind, and get them')
     .argument('<job>', 'the name of the job')
     .option('--run <number>', 'which run; default: the newest')
     .option('--task <name>', 'only those of one task')
-    .option('--extract <folder>', 'unpack them into a folder, which is made or has to be empty');
+    .option('--extract <folder>', 'unpack them into a folder, which is made or has to be empty')
+    .option('--live', 'the output folder of a task that runs, as a tar on standard output');
   return command.action(async (job: string, options: ArtifactsOptions) => {
-    context.exit(await artifacts(job, options, context));
+    context.exit(
+      await (options.live === true ? liveOutput(job, options, context.io) : artifacts(job, options, context)),
+    );
   });
 }
 

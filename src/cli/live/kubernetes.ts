@@ -1,4 +1,7 @@
 import { ANNOTATIONS, identityOf, LABELS, MANAGER, type ObjectIdentity, triggerOf } from '../../render/labels.ts';
+import { usageError } from '../../errors.ts';
+import { GATE_BUSYBOX, PATHS, VOLUMES } from '../../render/layout.ts';
+import { execInPod } from '../../runner/kubernetes/exec.ts';
 import { openCluster } from '../../runner/kubernetes/client.ts';
 import { watchResource } from '../../runner/kubernetes/watch.ts';
 import { type ConfigMap, configMaps, type Pod, pods } from '../../runner/kubernetes/wire.ts';
@@ -45,7 +48,31 @@ export async function clusterReader(options: ClusterLookOptions, io: Io, signal:
     await close();
     throw error;
   }
-  return { list: async () => goingRuns([...claims.store.values()], [...attempts.store.values()]), close };
+  return {
+    list: async () => goingRuns([...claims.store.values()], [...attempts.store.values()]),
+    async output(_run, { pod: name = '' }, given) {
+      const command = outputCommand(attempts.store.get(name, namespace), name);
+      const { stdout, ended } = await execInPod(
+        { namespace, pod: name, ...command },
+        { ...options, env: io.env },
+        given,
+      );
+      return { stream: stdout, ended: ended.then(() => []) };
+    },
+    close,
+  };
+}
+
+/**
+ * What makes a tar of the output folder, and in which container: the gate's busybox where the pod has one, else the image's own
+ * tar. Throws `NotRunning`.
+ */
+function outputCommand(pod: Pod | undefined, name: string): { readonly container: string; readonly command: string[] } {
+  const running = pod?.status?.containerStatuses?.find(({ state }) => state?.running !== undefined);
+  if (!running) throw usageError('NotRunning', `the pod ${name} does not run any more`);
+  const isGated = pod?.spec?.volumes?.some((volume) => volume.name === VOLUMES.gate) === true;
+  const tar = isGated ? [GATE_BUSYBOX, 'tar'] : ['tar'];
+  return { container: running.name, command: [...tar, '-cf', '-', '-C', PATHS.output, '.'] };
 }
 
 const selector = (component: string, { installation, source }: ClusterLookOptions): string =>

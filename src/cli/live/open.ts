@@ -18,7 +18,15 @@ export interface LookOptions extends LogOptions, RepositoryOptions, ClusterLookO
 }
 
 export function withLookOptions(command: Command): Command {
-  return withLogOptions(withTarget(withRepositoryOptions(command)))
+  return withWhere(withLogOptions(withTarget(withRepositoryOptions(command)))).option(
+    '--interval <duration>',
+    'how often a URL is asked; default: 5s',
+  );
+}
+
+/** The options that say where runs are looked at. */
+export function withWhere(command: Command): Command {
+  return command
     .addOption(
       new Option('--runner <kind>', 'where to look for what runs; default: this machine').choices([
         'process',
@@ -29,8 +37,7 @@ export function withLookOptions(command: Command): Command {
     .option('--context <name>', 'the context of the kubeconfig; default: the current one')
     .option('-n, --namespace <name>', "where the pods are; default: the context's namespace")
     .option('--installation <name>', 'only what this runledger runs; default: every one of the namespace')
-    .option('--source <name>', 'only what belongs to this source; default: every one of the namespace')
-    .option('--interval <duration>', 'how often a URL is asked; default: 5s');
+    .option('--source <name>', 'only what belongs to this source; default: every one of the namespace');
 }
 
 /** How often a remote ledger is asked by somebody who waits for it. */

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { LedgerView } from '../../ledger/port.ts';
 import type { RunSummary, Trigger } from '../../schemas/index.ts';
 
@@ -29,6 +30,15 @@ export interface GoingRun {
 /** Where runs that go on are looked at: a machine's state folder, or a namespace. Looking changes nothing. */
 export interface LiveReader {
   list(signal: AbortSignal): Promise<readonly GoingRun[]>;
+  /**
+   * The output folder of a task that runs, as a tar. `ended` settles once the stream is at its end, with what a person should
+   * know.
+   */
+  output(
+    run: GoingRun,
+    task: GoingTask,
+    signal: AbortSignal,
+  ): Promise<{ readonly stream: Readable; readonly ended: Promise<readonly string[]> }>;
   close(): Promise<void>;
 }
 

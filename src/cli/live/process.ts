@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
-import { createProcessRunner } from '../../runner/process/index.ts';
+import { liveTar } from '../../artifacts/live-tar.ts';
+import { attemptOutput, createProcessRunner } from '../../runner/process/index.ts';
 import type { AttemptState } from '../../runner/port.ts';
 import type { Io } from '../terminal.ts';
 import type { GoingTask, LiveReader } from './picture.ts';
@@ -27,6 +28,10 @@ export function processReader(stateDir: string, io: Io): LiveReader {
         isCancelled: cancelled !== undefined,
         tasks: attempts.map(goingTask),
       }));
+    },
+    async output(run, { task, attempt }, signal) {
+      const { stream, warnings } = await liveTar(attemptOutput(stateDir, run, { task, number: attempt }), signal);
+      return { stream, ended: warnings.then((all) => all.map(({ path, message }) => `${path} ${message}`)) };
     },
     close: async () => undefined,
   };

@@ -4,4 +4,5 @@ export { readSecretsFile, type Secrets } from './secrets.ts';
 export { acquireLock, type Lock, type LockHolder, type LockOptions } from './lock.ts';
 export { followRun, type FollowOptions } from './follow.ts';
 export { createProcesses, type Processes, type ProcessIdentity } from './identity.ts';
+export { attemptOutput } from './layout.ts';
 export { INHERITED } from './environment.ts';

@@ -98,3 +98,7 @@ export function attemptPaths(run: RunPaths, key: RunKey, attempt: AttemptName, w
 export function statePaths(stateDir: string): StatePaths {
   return { runs: join(stateDir, 'runs'), staging: join(stateDir, 'staging'), trash: join(stateDir, 'trash') };
 }
+
+/** The output folder of an attempt that is made; how an attempt's workspace is placed changes nothing about it. */
+export const attemptOutput = (stateDir: string, key: RunKey, attempt: AttemptName): string =>
+  attemptPaths(pathsWithin(join(statePaths(stateDir).runs, runName(key))), key, attempt).output;
