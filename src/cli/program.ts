@@ -19,6 +19,7 @@ Examples:
   runledger reconcile                   run it, and commit outcomes to the branch runledger/status
   runledger get                         how every job ended
   runledger logs nightly-report         what its last run printed
+  runledger watch                       what runs and waits, live
   runledger run nightly-report --param REGION=us
 
 Exit codes: 0 all well · 1 a run did not succeed · 2 usage or configuration · 3 a manifest is invalid ·

@@ -12,7 +12,17 @@ import plan from '../../schemas/plan.json' with { type: 'json' };
 import request from '../../schemas/request.json' with { type: 'json' };
 import runnerset from '../../schemas/runnerset.json' with { type: 'json' };
 import watchevent from '../../schemas/watchevent.json' with { type: 'json' };
-import type { Config, InvalidManifests, Job, JobStatus, Outcome, Plan, Request, RunnerSet, WatchEvent } from './types.ts';
+import type {
+  Config,
+  InvalidManifests,
+  Job,
+  JobStatus,
+  Outcome,
+  Plan,
+  Request,
+  RunnerSet,
+  WatchEvent,
+} from './types.ts';
 
 export type * from './types.ts';
 
