@@ -1,13 +1,14 @@
-// test-timeout: 300s
+// test-timeout: 500s
 /** `watch`, `top` and `wait` beside a `reconcile` of another process, with real processes. */
 import { spawn, spawnSync } from 'node:child_process';
-import { readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { validators, type WatchEvent } from '../../src/schemas/index.ts';
 import { cli, startCli } from '../support/cli.ts';
 import { eventually } from '../support/cluster.ts';
+import { startGitServer } from '../support/git-server.ts';
 import { commitFiles, initRepository, temporaryDirectory } from '../support/git.ts';
 
 interface World {
@@ -132,6 +133,33 @@ test('wait: until the runs of a commit are recorded, and with what they came to'
     [unchanged.code, unchanged.stdout],
     [0, `✓ a #1 succeeded: Completed (exit code 0), unchanged since ${revision.slice(0, 12)}\n`],
   );
+});
+
+test('a URL: wait and watch need nothing but the repository', async (w) => {
+  const root = join(w.folder, '..', 'served');
+  await mkdir(root);
+  const server = await startGitServer({ root });
+  try {
+    const repository = await server.createRepository('jobs.git');
+    await repository.commit({ 'a.yaml': job('a', 'run: "true"') });
+    const at = ['-C', repository.url, '--interval', '1s'];
+    const watch = startCli(['watch', '-o', 'json', ...at], { cwd: w.folder, env: { HOME: root } });
+    let seen = '';
+    watch.child.stdout?.on('data', (chunk: Buffer) => (seen += chunk.toString()));
+    await eventually('watch to look', () => server.requests.length > 0, 60_000);
+    const wait = cli(['wait', 'a', ...at, '--timeout', '2m'], { cwd: w.folder });
+    // Somebody else's machine: the other home has none of its claims.
+    await cli(['reconcile', repository.url, '--runner', 'process'], { cwd: w.folder });
+    const { code, stdout, stderr } = await wait;
+    assert.is(code, 0, stderr);
+    assert.match(stdout, '✓ a #1 succeeded: Completed (exit code 0)\n');
+    await eventually('the end', () => seen !== '', 30_000);
+    watch.child.kill('SIGINT');
+    assert.is((await watch.ended).code, 130);
+    for (const line of seen.split('\n').slice(0, -1)) assert.is((JSON.parse(line) as WatchEvent).type, 'finished');
+  } finally {
+    await server.close();
+  }
 });
 
 test('wait: an invalid manifest is 3; what is typed wrongly is 2', async (w) => {
