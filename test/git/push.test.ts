@@ -88,4 +88,18 @@ test('packets: flush, delimiter, empty, and what is none', () => {
   for (const text of ['zzzz', '0006a', '0003']) assert.not.ok(decodePackets(Buffer.from(text)).complete, text);
 });
 
+test('of several refs the one that is to blame decides; all of them where none is', () => {
+  const [branch, beside] = ['refs/heads/ledger', 'refs/runledger/left/x'];
+  const told = (...lines: string[]) => parsePushAnswer(answer(report('unpack ok', ...lines)), [branch, beside], true);
+  assert.equal(told(`ok ${branch}`, `ok ${beside}`), { kind: 'accepted' });
+  assert.is(told(`ok ${branch}`).kind, 'lost', 'half of a report is none');
+  const together = 'atomic transaction failed';
+  assert.is(told(`ng ${branch} ${together}`, `ng ${beside} ${together}`).kind, 'moved');
+  const other = 'atomic push failure';
+  assert.is(told(`ng ${branch} ${other}`, `ng ${beside} failed to update ref`).kind, 'moved');
+  assert.is(told(`ng ${branch} ${other}`, `ng ${beside} deny updating a hidden ref`).kind, 'besideRefused');
+  assert.is(told(`ng ${branch} ${other}`, `ng ${beside} the moon is full`).kind, 'besideRefused');
+  assert.is(told(`ng ${branch} protected branch hook declined`, `ng ${beside} ${other}`).kind, 'rejected');
+});
+
 test.run();

@@ -266,4 +266,14 @@ test('a server that refuses receipts gets the branch alone, with what the writer
   assert.is((await ledger.read(never())).statuses.get('a'), undefined);
 });
 
+test('receipts that nobody needs any more are swept up by a push, a day later', async (context) => {
+  await leaveAndDie(context);
+  await (await open(context)).write(run('b', 1), never());
+  assert.match((await refs(context))[0]!, /^tag /);
+  await (await open(context)).write(run('c', 1), never());
+  assert.is((await refs(context)).length, 1);
+  await (await open(context, undefined, { now: () => Date.now() + 25 * 3_600_000 })).write(run('d', 1), never());
+  assert.equal(await refs(context), []);
+});
+
 test.run();
