@@ -85,11 +85,14 @@ const readable = (messages: string): string =>
 
 /** What was said about a push of several refs, by what was said about the one that is to blame. */
 function judgeRefusals(refused: ReadonlyMap<string, string>, first: string, message: string): PushAnswer {
-  const culprit = [...refused].find(([, reason]) => !WITH_OTHERS.test(reason));
+  const culprits = [...refused].filter(([, reason]) => !WITH_OTHERS.test(reason));
+  // Where the first is refused with others, as a whole, those may be the reason: then it passes alone, or is told why not.
+  const beside = culprits.find(([ref]) => ref !== first);
+  const culprit = beside ?? culprits[0];
   if (culprit === undefined) return { kind: 'moved', reason: [...refused.values()][0] ?? '' };
-  const [ref, reason] = culprit;
+  const [, reason] = culprit;
   const answer = judgeRefusal(reason, message);
-  return ref === first || answer.kind === 'moved' ? answer : { kind: 'besideRefused', reason, message };
+  return beside && answer.kind !== 'moved' ? { kind: 'besideRefused', reason, message } : answer;
 }
 
 /** Reads the server's report on a push of `refs`. `sideBand`: whether side-band-64k was asked for. */

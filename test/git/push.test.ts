@@ -100,6 +100,8 @@ test('of several refs the one that is to blame decides; all of them where none i
   assert.is(told(`ng ${branch} ${other}`, `ng ${beside} deny updating a hidden ref`).kind, 'besideRefused');
   assert.is(told(`ng ${branch} ${other}`, `ng ${beside} the moon is full`).kind, 'besideRefused');
   assert.is(told(`ng ${branch} protected branch hook declined`, `ng ${beside} ${other}`).kind, 'rejected');
+  const whole = 'pre-receive hook declined';
+  assert.is(told(`ng ${branch} ${whole}`, `ng ${beside} ${whole}`).kind, 'besideRefused', 'it may pass alone');
 });
 
 test.run();
