@@ -49,6 +49,8 @@ export async function runWriters(
     delays: results.flatMap((result) => result.delays),
     pushes: sum((result) => result.pushes),
     retries: sum((result) => result.retries),
+    left: sum((result) => result.left),
+    taken: sum((result) => result.taken),
     errors: results.flatMap((result) => result.errors),
   };
 }

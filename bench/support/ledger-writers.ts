@@ -20,7 +20,11 @@ export interface WritersTask {
 export interface WritersResult {
   readonly delays: readonly number[];
   readonly pushes: number;
+  /** Lost races. */
   readonly retries: number;
+  /** How often changes were left for others, and how often another took them in. */
+  readonly left: number;
+  readonly taken: number;
   readonly errors: readonly string[];
 }
 
@@ -29,7 +33,7 @@ const signal = new AbortController().signal;
 const http = await createGitHttp({ env: {} });
 const delays: number[] = [];
 const errors: string[] = [];
-let [pushes, retries] = [0, 0];
+let [pushes, retries, left, taken] = [0, 0, 0, 0];
 
 async function write(writer: number): Promise<() => Promise<void>> {
   const gitdir = join(task.folder, `writer-${writer}.git`);
@@ -41,7 +45,9 @@ async function write(writer: number): Promise<() => Promise<void>> {
     signal,
     log: (event) => {
       if (event.kind === 'pushed') pushes += 1;
-      if (event.kind === 'retry') retries += 1;
+      if (event.kind === 'raced') retries += 1;
+      if (event.kind === 'left') left += 1;
+      if (event.kind === 'taken') taken += 1;
     },
   });
   await ledger.read(signal);
@@ -69,6 +75,8 @@ process.send?.('ready');
 process.once('message', () => {
   void Promise.all(ready.map((start) => start())).then(async () => {
     await http.close();
-    process.send?.({ delays, pushes, retries, errors } satisfies WritersResult, () => process.disconnect());
+    process.send?.({ delays, pushes, retries, left, taken, errors } satisfies WritersResult, () =>
+      process.disconnect(),
+    );
   });
 });

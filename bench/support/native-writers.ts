@@ -83,7 +83,7 @@ for (const number of task.writers) ready.push(await writer(number));
 process.send?.('ready');
 process.once('message', () => {
   void Promise.all(ready.map((start) => start())).then(() => {
-    const result: WritersResult = { delays, pushes, retries, errors: [] };
+    const result: WritersResult = { delays, pushes, retries, left: 0, taken: 0, errors: [] };
     process.send?.(result, () => process.disconnect());
   });
 });

@@ -19,6 +19,8 @@ export interface FetchRequest {
   readonly shownUrl: string;
   readonly branch: string;
   readonly tip: string;
+  /** Further commits that are wanted; isomorphic-git leaves them out. */
+  readonly also: readonly string[];
   /** What the server can do, from the advertisement that named the tip. */
   readonly capabilities: ReadonlySet<string>;
   /** 1 for the first fetch; later ones are without a depth, or the server would send everything again. */
@@ -43,11 +45,11 @@ const OF_THE_PACK: ReadonlySet<string> = new Set([
 
 /** One request, whose answer goes to the disk as it comes. */
 async function fetchOurselves(generation: Generation, request: FetchRequest): Promise<void> {
-  const { http, url, tip, capabilities, depth, maxBytes, signal } = request;
+  const { http, url, tip, also, capabilities, depth, maxBytes, signal } = request;
   const { gitDir, database } = generation;
   const haves = await generation.tips();
   const shallow = await readShallow(gitDir);
-  const body = encodeUploadRequest({ want: tip, haves, shallow, depth, capabilities, agent: AGENT });
+  const body = encodeUploadRequest({ wants: [tip, ...also], haves, shallow, depth, capabilities, agent: AGENT });
   const pack = await beginPack(path.join(gitDir, 'objects'), database);
   try {
     const answer = createUploadAnswer((bytes) => pack.write(bytes));

@@ -45,6 +45,12 @@ export function newCommit(commit: CommitContent): NewObject {
   return newObject('commit', encodeCommit(commit));
 }
 
+/** An annotated tag of a commit as an object. It has no message, and a tagger only because git likes one. */
+export function newTag(commit: string, name: string, tagger: Signature): NewObject {
+  const lines = [`object ${commit}`, 'type commit', `tag ${name}`, `tagger ${signatureLine(tagger)}`, '', ''];
+  return newObject('tag', Buffer.from(lines.join('\n')));
+}
+
 const nameBytes = (entry: RawNamed): Uint8Array => entry[RAW_NAME] ?? Buffer.from(entry.name);
 
 function assertName(name: string): void {

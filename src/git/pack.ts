@@ -12,7 +12,7 @@ export interface EncodedPack {
 
 /** Type numbers of pack entries: gitformat-pack(5). */
 export const TYPE_NUMBER = { commit: 1, tree: 2, blob: 3, tag: 4 } as const;
-export type PackedType = ObjectType | 'tag';
+export type PackedType = ObjectType;
 /** So much larger than its content a compressed small object can be; for what needs more zlib takes another chunk. */
 const CHUNK_MARGIN = 64;
 

@@ -1,13 +1,13 @@
-import fs from 'node:fs';
-import git, { Errors } from 'isomorphic-git';
-import { CodedError, isCoded, messageOf, terminalError, transientError } from '../errors.ts';
+import { CodedError, messageOf, terminalError, transientError } from '../errors.ts';
 import { pause } from './cancel.ts';
 import { historyContains, readHistory } from './history.ts';
-import type { Branch, NewObject } from './port.ts';
-import { encodePush, judgeRefusal, parsePushAnswer, pushCapabilities, type PushAnswer } from './push.ts';
+import type { AsideRefs, Branch, NewObject, RefMove } from './port.ts';
+import type { PushAnswer } from './push.ts';
 import { assertBranchName, conflictingBranch, refConflict, refMoved } from './refs.ts';
-import { openRemoteClone, type RemoteClone, type RemoteCloneOptions } from './remote-clone.ts';
-import { branchNames, parseAdvertisement, type Advertisement } from './remote-refs.ts';
+import { asideCommand, asideRefs, asideRefused, createRemoteAside } from './remote-aside.ts';
+import { openRemoteClone, type RemoteCloneOptions } from './remote-clone.ts';
+import { createPusher } from './remote-push.ts';
+import { branchNames, type Advertisement } from './remote-refs.ts';
 import { createSerial } from './serial.ts';
 
 export interface RemoteBranchOptions extends RemoteCloneOptions {
@@ -22,6 +22,7 @@ interface Move {
   readonly to: string;
   readonly objects: readonly NewObject[];
   readonly signal: AbortSignal;
+  readonly beside: readonly RefMove[];
 }
 
 const DEFAULT_AGENT = 'git/runledger';
@@ -41,7 +42,8 @@ const UNCERTAIN: ReadonlySet<string> = new Set([
 /**
  * A branch of a remote repository over http(s). `refresh` costs one request when nothing is new. `advance` is a push of
  * our own: one request with exactly the new objects; it throws `RefMoved` (transient) when another was faster,
- * `PushRejected` (terminal) when a rule of the server forbids it, `RefConflict`, and the transport's errors.
+ * `PushRejected` (terminal) when a rule of the server forbids it, `AsideRefused` (terminal) when it does for the sake of
+ * the refs beside the branch, `RefConflict`, and the transport's errors.
  * One operation runs at a time.
  */
 export async function openRemoteBranch(options: RemoteBranchOptions): Promise<Branch> {
@@ -49,12 +51,27 @@ export async function openRemoteBranch(options: RemoteBranchOptions): Promise<Br
   assertBranchName(branch);
   const clone = await openRemoteClone(options);
   const serial = createSerial();
-  const pusher = createPusher(options, clone, agent);
+  const pusher = createPusher({ http: options.http, url: options.url, clone, agent });
+  const ref = `refs/heads/${branch}`;
+  /** The refs that the remote had last. */
+  let last: Advertisement | undefined;
 
-  const refresh = async (signal: AbortSignal): Promise<string | null> => {
-    const advertised = await clone.advertise(signal);
-    pusher.saw(advertised);
-    return clone.update(branch, advertised, signal);
+  const refresh = async (
+    signal: AbortSignal,
+    also: (found: AsideRefs) => readonly string[] = () => [],
+  ): Promise<string | null> => {
+    last = await clone.advertise(signal);
+    return clone.update(branch, last, signal, also(asideRefs(last)));
+  };
+
+  const push = async ({ from, to, objects, signal, beside }: Move): Promise<PushAnswer> => {
+    last ??= await pusher.offer(signal);
+    const other = from === null ? conflictingBranch(branch, branchNames(last)) : undefined;
+    if (other !== undefined) throw refConflict(branch, other, clone.url);
+    const answer = await pusher.push([{ ref, from, to }, ...beside.map(asideCommand)], objects, signal);
+    if (answer.kind !== 'unpackFailed') return answer;
+    // This one moves the branch alone, which is right too: what lies beside it is looked at again by whoever left it.
+    return pusher.pushOtherwise(ref, to, objects, signal);
   };
 
   /** Finds out what became of a push whose answer was lost; returns if it took place. */
@@ -86,8 +103,7 @@ export async function openRemoteBranch(options: RemoteBranchOptions): Promise<Br
   const advance = async (move: Move): Promise<void> => {
     let answer: PushAnswer;
     try {
-      answer = await pusher.push(move);
-      if (answer.kind === 'unpackFailed') answer = await pusher.pushOtherwise(move);
+      answer = await push(move);
     } catch (error) {
       if (!(error instanceof CodedError) || !UNCERTAIN.has(error.code)) throw error;
       return settle(move, error);
@@ -102,6 +118,8 @@ export async function openRemoteBranch(options: RemoteBranchOptions): Promise<Br
         return settle(move, transientError('ConnectionFailed', `${clone.url} gave no answer to a push`));
       case 'rejected':
         throw pushRejected(branch, clone.url, answer);
+      case 'besideRefused':
+        throw asideRefused(clone.url, answer.reason);
       case 'unclear':
       case 'unpackFailed':
         return settle(move, pushRejected(branch, clone.url, answer));
@@ -114,8 +132,17 @@ export async function openRemoteBranch(options: RemoteBranchOptions): Promise<Br
     readTree: (id) => clone.readTree(id),
     readBlob: (id) => clone.readBlob(id),
     log: (head, limit) => readHistory(clone, head, limit),
-    refresh: (signal) => serial(() => refresh(signal)),
-    advance: (from, to, objects, signal) => serial(() => advance({ from, to, objects, signal })),
+    refresh: (signal, also) => serial(() => refresh(signal, also)),
+    advance: (from, to, objects, signal, beside = []) => serial(() => advance({ from, to, objects, signal, beside })),
+    aside: createRemoteAside({
+      clone,
+      pusher,
+      serial,
+      last: () => last,
+      saw: (advertised) => {
+        last = advertised;
+      },
+    }),
   };
 }
 
@@ -128,53 +155,4 @@ function pushRejected(
   return terminalError('PushRejected', `${url} rejected a push to branch ${branch}: ${answer.reason}${said}`, {
     hint: 'Allow the pushing user to write to this branch (branch protection, hooks), or use another ledger branch.',
   });
-}
-
-/** Sends pushes of one branch. */
-function createPusher({ branch, http, url }: RemoteBranchOptions, clone: RemoteClone, agent: string) {
-  const ref = `refs/heads/${branch}`;
-  /** What receive-pack offers does not change while we run. */
-  let offered: ReadonlySet<string> | undefined;
-  let last: Advertisement | undefined;
-
-  return {
-    /** Remembers the refs that the remote had last. */
-    saw(advertisement: Advertisement): void {
-      last = advertisement;
-    },
-    async push({ from, to, objects, signal }: Move): Promise<PushAnswer> {
-      if (!offered) {
-        const found = parseAdvertisement(await http.discover(url, 'git-receive-pack', signal), clone.url);
-        offered = found.capabilities;
-        last ??= found;
-      }
-      const other = from === null && last ? conflictingBranch(branch, branchNames(last)) : undefined;
-      if (other !== undefined) throw refConflict(branch, other, clone.url);
-      const capabilities = pushCapabilities(offered, agent);
-      const body = encodePush({ ref, from, to }, objects, capabilities);
-      const answer = await http.post({ url, service: 'git-receive-pack', body, signal });
-      return parsePushAnswer(answer, ref, capabilities.includes('side-band-64k'));
-    },
-    /** isomorphic-git's own push, which finds out itself what to send: slow, for servers that cannot take ours. */
-    async pushOtherwise({ to, objects, signal }: Move): Promise<PushAnswer> {
-      const staged = await clone.stage(to, objects);
-      try {
-        await git.push({
-          fs,
-          http: http.client(url, signal),
-          gitdir: clone.gitDir(),
-          cache: clone.cache(),
-          url: clone.url,
-          remote: 'origin',
-          ref: staged,
-          remoteRef: ref,
-        });
-        return { kind: 'accepted' };
-      } catch (error) {
-        if (isCoded(error)) throw error;
-        if (error instanceof Errors.PushRejectedError) return { kind: 'moved', reason: messageOf(error) };
-        return judgeRefusal(messageOf(error), '');
-      }
-    },
-  };
 }

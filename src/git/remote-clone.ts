@@ -42,12 +42,28 @@ export interface RemoteClone extends ObjectReader {
   cache(): object;
   /** What the remote has now: one request. */
   advertise(signal: AbortSignal): Promise<Advertisement>;
-  /** The tip of a branch with its objects here; asks for them only if they are not. Null: no such branch. */
-  update(branch: string, advertised: Advertisement, signal: AbortSignal): Promise<string | null>;
+  /**
+   * The tip of a branch with its objects here; asks for them only if they are not. Null: no such branch. `also` are further
+   * commits that are brought here by the same request.
+   */
+  update(
+    branch: string,
+    advertised: Advertisement,
+    signal: AbortSignal,
+    also?: readonly string[],
+  ): Promise<string | null>;
   /** Brings objects here without moving a branch; returns a local ref to `to`, good until the next call. */
   stage(to: string, objects: readonly NewObject[]): Promise<string>;
   /** Takes over a push that the remote has accepted. */
   adopt(branch: string, to: string, objects: readonly NewObject[]): Promise<void>;
+}
+
+interface Wanted {
+  readonly branch: string;
+  readonly tip: string;
+  readonly also: readonly string[];
+  readonly capabilities: ReadonlySet<string>;
+  readonly signal: AbortSignal;
 }
 
 const MAX_PACKS = 50;
@@ -74,30 +90,25 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
   /** The tip whose objects are known to be here, by branch; null: the branch was seen to be deleted. */
   const seen = new Map<string, string | null>();
 
-  const fetch = (
-    generation: Generation,
-    branch: string,
-    tip: string,
-    advertised: Advertisement,
-    first: boolean,
-    signal: AbortSignal,
-  ) =>
+  const fetch = (generation: Generation, wanted: Wanted, first: boolean) =>
     fetchInto(generation, {
       http,
       url: options.url,
       shownUrl: url,
-      branch,
-      tip,
-      capabilities: advertised.capabilities,
-      depth: first && advertised.capabilities.has('shallow') ? 1 : undefined,
+      branch: wanted.branch,
+      tip: wanted.tip,
+      // A first copy has no limit, so it is of the branch alone.
+      also: first ? [] : wanted.also,
+      capabilities: wanted.capabilities,
+      depth: first && wanted.capabilities.has('shallow') ? 1 : undefined,
       maxBytes: first ? undefined : maxFetchBytes,
-      signal,
+      signal: wanted.signal,
     });
 
-  const renew = async (branch: string, tip: string, advertised: Advertisement, signal: AbortSignal): Promise<void> => {
+  const renew = async (wanted: Wanted): Promise<void> => {
     const next = await openGeneration(root, current.number + 1, url);
     try {
-      await fetch(next, branch, tip, advertised, true, signal);
+      await fetch(next, wanted, true);
     } catch (error) {
       await next.remove();
       throw error;
@@ -127,24 +138,18 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
     }
   };
 
-  const bring = async (
-    branch: string,
-    tip: string,
-    known: string | null,
-    advertised: Advertisement,
-    signal: AbortSignal,
-  ) => {
+  const bring = async (wanted: Wanted, known: string | null) => {
     const why = await whyRenew(known);
     if (why) {
-      await renew(branch, tip, advertised, signal);
+      await renew(wanted);
       return why;
     }
     try {
-      await fetch(current, branch, tip, advertised, known === null, signal);
+      await fetch(current, wanted, known === null);
       return known === null ? 'first' : undefined;
     } catch (error) {
       if (!isCoded(error, 'AnswerTooLarge')) throw error;
-      await renew(branch, tip, advertised, signal);
+      await renew(wanted);
       return 'tooMuchNew';
     }
   };
@@ -155,7 +160,7 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
     notice({ kind: 'forcePushed', branch, from: known, to: tip });
   };
 
-  const update: RemoteClone['update'] = async (branch, advertised, signal) => {
+  const update: RemoteClone['update'] = async (branch, advertised, signal, also = []) => {
     const tip = branchTip(advertised, branch);
     const known = seen.get(branch) ?? (await current.tip(branch));
     if (tip === null) {
@@ -164,12 +169,15 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
       return null;
     }
     if (!seen.has(branch) && known !== null && !(await isReadable(known))) damaged = true;
-    if (tip === known && (await whyRenew(known)) === undefined) {
+    if (tip === known && also.length === 0 && (await whyRenew(known)) === undefined) {
       seen.set(branch, tip);
       return tip;
     }
-    const cloned = await bring(branch, tip, known, advertised, signal);
+    const wanted: Wanted = { branch, tip, also, capabilities: advertised.capabilities, signal };
+    const cloned = await bring(wanted, known);
     await current.setRef(`refs/heads/${branch}`, tip);
+    // Now that there is a copy to stand on; what was too much a moment ago is left out.
+    if (cloned && cloned !== 'tooMuchNew' && also.length > 0) await fetch(current, wanted, false);
     seen.set(branch, tip);
     if (cloned) notice({ kind: 'cloned', branch, reason: cloned });
     // A copy without history cannot tell what became of the tip before.

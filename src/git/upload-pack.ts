@@ -4,8 +4,8 @@ import type { ShallowChange } from './shallow.ts';
 
 /** What we want of a server, and what we have: gitprotocol-pack(5), version 0 over http in one request. */
 export interface UploadRequest {
-  /** The commit that is wanted. */
-  readonly want: string;
+  /** The commits that are wanted. */
+  readonly wants: readonly [string, ...string[]];
   /** Commits that are here, with all that they need but for the parents of the shallow ones. */
   readonly haves: readonly string[];
   readonly shallow: readonly string[];
@@ -29,10 +29,11 @@ const MAX_QUOTE = 200;
 
 /** The body for git-upload-pack. A thin pack is asked for where there is something that it can stand on. */
 export function encodeUploadRequest(request: UploadRequest): Buffer {
-  const { want, haves, shallow, depth, capabilities, agent } = request;
+  const { wants, haves, shallow, depth, capabilities, agent } = request;
   const words = [...WANTED, ...(haves.length > 0 ? ['thin-pack'] : [])].filter((word) => capabilities.has(word));
   return Buffer.concat([
-    encodePacket(`want ${want} ${[...words, `agent=${agent}`].join(' ')}\n`),
+    encodePacket(`want ${wants[0]} ${[...words, `agent=${agent}`].join(' ')}\n`),
+    ...wants.slice(1).map((id) => encodePacket(`want ${id}\n`)),
     ...shallow.map((id) => encodePacket(`shallow ${id}\n`)),
     ...(depth === undefined ? [] : [encodePacket(`deepen ${depth}\n`)]),
     FLUSH,

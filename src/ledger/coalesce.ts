@@ -20,8 +20,8 @@ export interface Retry {
 }
 
 export interface CoalescerOptions<Item, Result> {
-  /** Settles what it can of the batch; throws when the rest has to be tried again. `tries` counts from 1. */
-  readonly attempt: (batch: readonly Turn<Item, Result>[], tries: number, signal: AbortSignal) => Promise<void>;
+  /** Settles what it can of what is `waiting`, now or later; throws when the rest has to be tried again. `tries` counts from 1. */
+  readonly attempt: (waiting: () => readonly Turn<Item, Result>[], tries: number, signal: AbortSignal) => Promise<void>;
   /** Ends everything. */
   readonly signal: AbortSignal;
   /** For how many milliseconds a call is tried again. */
@@ -85,7 +85,7 @@ export function createCoalescer<Item, Result>(
       const flight = inFlight([...waiting.values()], options);
       const started = options.elapsed();
       try {
-        await options.attempt(batch, count.races + count.faults + 1, flight.signal);
+        await options.attempt(() => [...waiting.keys()], count.races + count.faults + 1, flight.signal);
         return stepBack(options.elapsed() - began, count.races);
       } catch (error) {
         count[isCoded(error, 'RefMoved') ? 'races' : 'faults'] += 1;

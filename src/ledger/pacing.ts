@@ -27,3 +27,22 @@ export function pauseAfterFault(faults: number, askedMs: number, random: number)
 export function stepBack(tookMs: number, lostRaces: number): number {
   return lostRaces === 0 ? 0 : Math.min(LONGEST_STEP_BACK_MS, STEP_BACK * tookMs);
 }
+
+/** For how long a writer that has met others leaves its changes for them, and does not try to push first. */
+export const CROWDED_FOR_MS = 30_000;
+const LOOK_LEAST_MS = 50;
+const PATIENCE = 3;
+const PATIENCE_MOST = 8;
+
+/** The pause before a look at what was left, which took `lastedMs` to leave; `random` is from 0 to below 1. */
+export function lookAfter(lastedMs: number, random: number): number {
+  return Math.min(LONGEST_PAUSE_MS, (1 + random) * Math.max(LOOK_LEAST_MS, lastedMs));
+}
+
+/**
+ * How long a writer waits for others to take in what it has left before it pushes itself. `before` are those that were there
+ * earlier: they have their turn first, and before them whoever pushes already.
+ */
+export function patience(lastedMs: number, before: number): number {
+  return (1 + Math.min(PATIENCE_MOST, before)) * PATIENCE * Math.max(LOOK_LEAST_MS, lastedMs);
+}

@@ -107,7 +107,10 @@ export interface Ledger {
   readonly branch: string;
   /** The newest state; cheap when nothing changed since the last call. */
   read(signal: AbortSignal): Promise<LedgerView>;
-  /** What the last `read` or `write` of this process found, without asking anybody; null before the first. */
+  /**
+   * What the last `read` or `write` of this process found, without asking anybody. Null before the first, and after a `write`
+   * that another writer's push has taken along, until the next `read`.
+   */
   latest(): LedgerView | null;
   /**
    * Commits and pushes; resolves once the remote has it. Calls that come while a push is under way go together into the next

@@ -8,6 +8,8 @@ export interface ReadmeClock {
   staleBuckets(): ReadonlySet<string>;
   /** A commit is in the ledger: the buckets it changed, and whether it took the README along. */
   committed(buckets: ReadonlySet<string>, withReadme: boolean): void;
+  /** The same by another writer, who will bring the README up to date: it is for us to see to it only at the end. */
+  takenIn(buckets: ReadonlySet<string>): void;
   /** The README shows everything already; nothing had to be committed. */
   upToDate(): void;
 }
@@ -42,6 +44,10 @@ export function createReadmeClock(options: ReadmeClockOptions): ReadmeClock {
     isStale: () => isStale,
     staleBuckets: () => stale,
     upToDate,
+    takenIn(buckets) {
+      for (const bucket of buckets) stale.add(bucket);
+      isStale = true;
+    },
     committed(buckets, withReadme) {
       if (withReadme) {
         upToDate();

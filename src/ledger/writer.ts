@@ -1,12 +1,18 @@
-import { CodedError } from '../errors.ts';
+import { isCoded } from '../errors.ts';
 import type { Branch } from '../git/port.ts';
 import { createSerial } from '../git/serial.ts';
-import { createCoalescer, type Turn } from './coalesce.ts';
+import { isIn, sharedChanges, stageBatch, type Batch, type Item } from './batch.ts';
+import { createCoalescer } from './coalesce.ts';
 import { buildCommit, type BuiltCommit } from './commit.ts';
+import { createBeliefs } from './beliefs.ts';
+import { createCrowd, type Left } from './crowd.ts';
+import { pushOrLeave } from './push-or-leave.ts';
+import { logIds } from './left.ts';
 import type { Ledger } from './port.ts';
 import { prepareChange, type PreparedChange } from './prepare.ts';
 import { createReadmeClock } from './readme-clock.ts';
-import { emptyStage, isChanged, stageChange, type Stage } from './stage.ts';
+import type { Stage } from './stage.ts';
+import { stageLeft } from './stage-left.ts';
 import { cachedTrees } from './tree.ts';
 import { readState, type LedgerFiles, type LedgerState } from './view.ts';
 
@@ -45,20 +51,37 @@ export type LedgerEvent =
       readonly pauseMs: number;
       readonly error: unknown;
     }
+  /** A push that another one was faster than. */
+  | { readonly kind: 'raced'; readonly error: unknown }
+  /** Changes were left for whoever pushes next, after a lost race or in expectation of one. */
+  | { readonly kind: 'left'; readonly writes: number }
+  /** What was left is in the ledger, by another writer's push. */
+  | { readonly kind: 'taken'; readonly commit: string; readonly writes: number }
   | { readonly kind: 'readmeFailed'; readonly error: unknown };
 
-/** What waits to be committed: a change, or the README alone. */
-type Item = { readonly kind: 'change'; readonly change: PreparedChange } | { readonly kind: 'readme' };
-type Batch = readonly Turn<Item, string | null>[];
-type Built = { readonly stage: Stage; readonly commit: BuiltCommit | null; readonly withReadme: boolean };
+type Built = {
+  readonly stage: Stage;
+  readonly commit: BuiltCommit | null;
+  readonly withReadme: boolean;
+  readonly taken: readonly Left[];
+  readonly drop: readonly Left[];
+};
+
+interface Seen {
+  readonly state: LedgerState;
+  readonly others: readonly Left[];
+}
 
 const MINUTE = 60_000;
+const LOOK_ABOUT_MS = 3_000;
+const NOTHING_BESIDE = { moves: [], objects: [], settle: () => undefined } as const;
 
 /**
  * The ledger on a branch. One push is under way at a time; every try takes in all changes that are waiting by then. When
  * the branch has moved, the changes are applied anew to its new head. A change that can't be recorded fails alone. A
  * change whose signal aborts is withdrawn, unless a push with it is under way: then its call rejects all the same, and
- * the next `read` tells what became of it.
+ * the next `read` tells what became of it. On a branch that others push to as well, changes are left for the next push,
+ * whoever makes it (`crowd.ts`).
  *
  * `write` throws what `prepareChange` and `stageChange` throw (terminal), `LedgerBusy` (transient: not accepted within
  * the limit; the caller still has the change and tries again), what `readState` throws, and what the branch throws.
@@ -67,37 +90,89 @@ export function openLedger(options: LedgerOptions): Ledger {
   const { branch, now, signal, log } = options;
   const files: LedgerFiles = { branch, readTree: cachedTrees((id) => branch.readTree(id)) };
   const serial = createSerial();
+  const { random = Math.random, elapsed = () => performance.now() } = options;
+  const crowd = branch.aside && createCrowd({ branch, aside: branch.aside, now, random, elapsed });
   let state: LedgerState | undefined;
+  const beliefs = createBeliefs(() => state);
   /** Whether the last push went through at once: then the next one starts from the head that is known. */
   let undisturbed = false;
+  /** The head at which a push with refs beside it failed, if one did: they may be at fault, so the branch goes alone next. */
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  let spoilt: string | null | undefined;
 
+  /** The newest state, and what others have left beside it. */
+  const refreshAll = (signal: AbortSignal): Promise<Seen> =>
+    serial(async () => {
+      const { head, others } = crowd ? await crowd.refresh(signal) : { head: await branch.refresh(signal), others: [] };
+      state = await readState(files, head, state);
+      beliefs.forget();
+      return { state, others };
+    });
   const refresh = (signal: AbortSignal): Promise<LedgerState> =>
-    serial(async () => (state = await readState(files, await branch.refresh(signal), state)));
+    serial(async () => {
+      state = await readState(files, await branch.refresh(signal), state);
+      beliefs.forget();
+      return state;
+    });
 
-  const build = async (base: LedgerState, batch: Batch): Promise<Built> => {
-    const stage = await stageBatch(files, base, batch);
+  const build = async (base: LedgerState, batch: Batch, others: readonly Left[]): Promise<Built> => {
+    const own = await stageBatch(files, base, batch);
+    const { stage, taken, drop } = await stageLeft(files, base, own, others);
     const withReadme = base.root === null || readme.isDue() || batch.some(({ item }) => item.kind === 'readme');
     const stale = withReadme ? readme.staleBuckets() : null;
     const commit = await buildCommit(files, base, stage, { author: options.author, now: now(), readme: stale });
-    return { stage, commit, withReadme };
+    return { stage, commit, withReadme, taken, drop };
   };
 
-  const attempt = async (batch: Batch, tries: number, signal: AbortSignal): Promise<void> => {
-    let base = tries === 1 && undisturbed && state ? state : await refresh(signal);
-    let built = await build(base, batch);
+  /** Pushes what was built; `beside`: with what has to move beside the branch. */
+  const advance = async (base: LedgerState, built: Built, beside: boolean, signal: AbortSignal): Promise<void> => {
+    const { commit, taken, drop } = built;
+    if (commit === null) return;
+    const { moves, objects, settle } = (beside && crowd?.receipts(commit.id, taken, drop)) || NOTHING_BESIDE;
+    const there = new Set(taken.flatMap(({ content }) => logIds(content)));
+    const sent = [...commit.objects.filter(({ id }) => !there.has(id)), ...objects];
+    try {
+      await branch.advance(base.view.head, commit.id, sent, signal, moves);
+    } catch (error) {
+      if (isCoded(error, 'RefMoved')) {
+        log?.({ kind: 'raced', error });
+        spoilt = moves.length > 0 ? base.view.head : undefined;
+        crowd?.lostRace();
+      }
+      if (isCoded(error, 'AsideRefused')) crowd?.refused();
+      throw error;
+    }
+    settle();
+    crowd?.won(taken.length);
+    // The remote has it. That it can't be read here is for the next refresh to deal with.
+    state = await readState(files, commit.id, base).catch(() => undefined);
+    beliefs.forget();
+  };
+
+  /** Brings the batch onto the head that is known, or else onto the newest one. */
+  const direct = async (batch: Batch, tries: number, signal: AbortSignal): Promise<void> => {
+    // Now and then it looks about: whoever wins every push must not pass by for ever what others have left.
+    const isKnown = tries === 1 && undisturbed && (!crowd || elapsed() - lookedAt < LOOK_ABOUT_MS);
+    const seen = isKnown && state ? { state, others: undefined } : await refreshAll(signal);
+    if (seen.others) lookedAt = elapsed();
+    let base = seen.state;
+    const beside = seen.others !== undefined && spoilt !== base.view.head;
+    let built = await build(base, batch, (beside && seen.others) || []);
     if (built.commit === null && base.view.head !== (await refresh(signal)).view.head) {
       base = state ?? base;
-      built = await build(base, batch);
+      built = await build(base, batch, []);
     }
     const { commit, stage, withReadme } = built;
     if (commit !== null) {
       undisturbed = false;
       for (const turn of batch) turn.sent = true;
-      await serial(async () => {
-        await branch.advance(base.view.head, commit.id, commit.objects, signal);
-        // The remote has it. That it can't be read here is for the next refresh to deal with.
-        state = await readState(files, commit.id, base).catch(() => undefined);
-      });
+      try {
+        await serial(() => advance(base, built, beside, signal));
+      } catch (error) {
+        // Once: from now on the branch goes alone.
+        if (isCoded(error, 'AsideRefused')) return direct(batch, tries, signal);
+        throw error;
+      }
       undisturbed = tries === 1;
       readme.committed(commit.buckets, withReadme);
       log?.({ kind: 'pushed', commit: commit.id, subject: commit.subject, writes: batch.length, tries });
@@ -110,12 +185,41 @@ export function openLedger(options: LedgerOptions): Ledger {
     }
   };
 
+  /** The batch is in the ledger by another writer's push. */
+  const takenIn = (batch: Batch, changes: readonly PreparedChange[], commit: string): void => {
+    readme.takenIn(beliefs.changed(changes));
+    log?.({ kind: 'taken', commit, writes: batch.length });
+    for (const turn of batch) turn.resolve(commit);
+  };
+
+  const attempt = async (waiting: () => Batch, tries: number, signal: AbortSignal): Promise<void> => {
+    const push = (): Promise<void> => direct(waiting(), tries, signal);
+    if (!crowd || !sharedChanges(waiting())) return push();
+    undisturbed &&= !crowd.isCrowded();
+    let batch: Batch = [];
+    let changes: readonly PreparedChange[] = [];
+    const leave = async (): Promise<boolean> => {
+      if (state === undefined) await refresh(signal);
+      batch = waiting();
+      const shared = sharedChanges(batch);
+      if (!shared) return false;
+      changes = shared;
+      undisturbed = false;
+      for (const turn of batch) turn.sent = true;
+      await crowd.leave({ changes, seen: beliefs.seen(changes) }, signal);
+      log?.({ kind: 'left', writes: batch.length });
+      return true;
+    };
+    const commit = await pushOrLeave(crowd, { push, leave }, signal);
+    if (commit !== null) takenIn(batch, changes, commit);
+  };
+
   const submit = createCoalescer<Item, string | null>({
     attempt,
     signal,
     limitMs: options.limitMs ?? 2 * MINUTE,
-    random: options.random ?? Math.random,
-    elapsed: options.elapsed ?? (() => performance.now()),
+    random,
+    elapsed,
     onRetry: ({ waiting, tries, pauseMs, error }) => log?.({ kind: 'retry', writes: waiting, tries, pauseMs, error }),
   });
 
@@ -131,35 +235,8 @@ export function openLedger(options: LedgerOptions): Ledger {
   return {
     branch: branch.name,
     read: async (signal) => (await refresh(signal)).view,
-    latest: () => state?.view ?? null,
+    latest: () => (beliefs.isBehind() ? null : (state?.view ?? null)),
     write: async (change, signal) => submit({ kind: 'change', change: prepareChange(change) }, signal),
     flush: async (signal) => (readme.isStale() ? submit({ kind: 'readme' }, signal) : null),
   };
-}
-
-/** Every change of the batch that can be applied to the head; the others fail here and now. */
-async function stageBatch(files: LedgerFiles, base: LedgerState, batch: Batch): Promise<Stage> {
-  let stage = emptyStage;
-  for (const turn of batch) {
-    if (turn.item.kind === 'readme') continue;
-    try {
-      stage = await stageChange(files, base, stage, turn.item.change);
-    } catch (error) {
-      if (!(error instanceof CodedError) || error.errorClass !== 'terminal') throw error;
-      turn.reject(error);
-    }
-  }
-  return stage;
-}
-
-/** Whether the commit of this stage holds the item, be it by another call that said the same. */
-function isIn(base: LedgerState, stage: Stage, item: Item): boolean {
-  if (item.kind === 'readme') return true;
-  const { invalid, asked, answered } = item.change;
-  if (invalid !== undefined && (invalid.blob?.id ?? null) !== base.invalidBlob) return true;
-  if ([...asked, ...answered].some(({ path }) => stage.requests.has(path))) return true;
-  return item.change.facts.some(({ facts }) => {
-    const job = stage.jobs.get(facts.job);
-    return job !== undefined && isChanged(job);
-  });
 }

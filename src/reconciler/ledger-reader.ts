@@ -26,13 +26,14 @@ export function createLedgerReader(
   elapsed: () => number = () => performance.now(),
 ): LedgerReader {
   let failures = 0;
+  let lastRead: LedgerView | null = null;
   let notBefore = 0;
   return {
     async read(signal) {
-      const last = ledger.latest();
+      const last = ledger.latest() ?? lastRead;
       if (last !== null && failures > 0 && elapsed() < notBefore) return { view: last, fresh: false };
       try {
-        const view = await ledger.read(signal);
+        const view = (lastRead = await ledger.read(signal));
         failures = 0;
         return { view, fresh: true };
       } catch (error) {

@@ -44,7 +44,8 @@ async function fetch(
   const tip = found.refs.get(`refs/heads/${branch}`)!;
   const capabilities = new Set([...found.capabilities].filter((word) => word !== without));
   const depth = undefined;
-  const request = { http, url, shownUrl: url, branch, tip, capabilities, depth, maxBytes: undefined, signal };
+  const limits = { depth, maxBytes: undefined };
+  const request = { http, url, shownUrl: url, branch, tip, also: [], capabilities, ...limits, signal };
   await fetchInto(generation, { ...request, ...more });
   await generation.setRef(`refs/heads/${branch}`, tip);
   return tip;

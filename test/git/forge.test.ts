@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import path from 'node:path';
 import { CodedError } from '../../src/errors.ts';
 import { createGitHttp, type GitHttp } from '../../src/git/http.ts';
+import { newTag } from '../../src/git/objects.ts';
 import { openRemoteBranch } from '../../src/git/remote-branch.ts';
 import type { Branch } from '../../src/git/port.ts';
 import type { Credentials } from '../../src/git/url.ts';
@@ -81,6 +82,25 @@ function define(
     assert.is(await again.refresh(signal), two.id);
     const late = commitOf('late', one.id);
     assert.is(show(await failure(again.advance(one.id, late.id, late.objects, signal))), 'transient RefMoved');
+  });
+
+  test('refs aside come, move with the branch, and go', async () => {
+    const { url } = await repository();
+    const ledger = await branch(url, 'runledger/status', token);
+    const [left, one] = [commitOf('left', null), commitOf('one', null)];
+    assert.is(await ledger.refresh(signal), null);
+    await ledger.aside!.move([{ name: 'left/a', from: null, to: left.id }], left.objects, signal);
+    assert.equal([...(await ledger.aside!.look(signal))], [['left/a', { id: left.id, commit: null }]]);
+    const receipt = newTag(one.id, left.id, { name: 'a', email: 'a@example.com', timestamp: 0 });
+    const move = { name: 'left/a', from: left.id, to: receipt.id };
+    await ledger.advance(null, one.id, [...one.objects, receipt], signal, [move]);
+    assert.equal([...(await ledger.aside!.look(signal))], [['left/a', { id: receipt.id, commit: one.id }]]);
+    const two = commitOf('two', one.id);
+    const stale = ledger.advance(one.id, two.id, two.objects, signal, [{ ...move, to: null }]);
+    assert.is(show(await failure(stale)), 'transient RefMoved');
+    assert.is(await ledger.refresh(signal), one.id);
+    await ledger.aside!.move([{ name: 'left/a', from: receipt.id, to: null }], [], signal);
+    assert.is((await ledger.aside!.look(signal)).size, 0);
   });
 
   test('no credentials, a wrong token, and a token that was revoked while we ran', async () => {

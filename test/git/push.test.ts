@@ -19,8 +19,8 @@ const answer = (data: Buffer, messages: string = ''): Buffer =>
   ]);
 
 test('accepted, with the report split over packets, and without side-bands', () => {
-  assert.equal(parsePushAnswer(answer(report('unpack ok', `ok ${REF}`)), REF, true), { kind: 'accepted' });
-  assert.equal(parsePushAnswer(report('unpack ok', `ok ${REF}`), REF, false), { kind: 'accepted' });
+  assert.equal(parsePushAnswer(answer(report('unpack ok', `ok ${REF}`)), [REF], true), { kind: 'accepted' });
+  assert.equal(parsePushAnswer(report('unpack ok', `ok ${REF}`), [REF], false), { kind: 'accepted' });
 });
 
 test('what servers say when another was faster', () => {
@@ -34,7 +34,7 @@ test('what servers say when another was faster', () => {
     'reference already exists',
     `cannot lock ref '${REF}': is at 1 but expected 2`,
   ]) {
-    assert.is(parsePushAnswer(answer(report('unpack ok', `ng ${REF} ${reason}`)), REF, true).kind, 'moved', reason);
+    assert.is(parsePushAnswer(answer(report('unpack ok', `ng ${REF} ${reason}`)), [REF], true).kind, 'moved', reason);
   }
 });
 
@@ -44,12 +44,16 @@ test('what servers say when a rule forbids it; their message is kept, without pr
     'pre-receive hook declined',
     'branch is currently checked out',
   ]) {
-    assert.is(parsePushAnswer(answer(report('unpack ok', `ng ${REF} ${reason}`)), REF, true).kind, 'rejected', reason);
+    assert.is(
+      parsePushAnswer(answer(report('unpack ok', `ng ${REF} ${reason}`)), [REF], true).kind,
+      'rejected',
+      reason,
+    );
   }
   const messages = 'remote: one\r\nerror: GH006: Protected branch update failed.\n';
   const refused = parsePushAnswer(
     answer(report('unpack ok', `ng ${REF} protected branch hook declined`), messages),
-    REF,
+    [REF],
     true,
   );
   assert.equal(refused, {
@@ -59,22 +63,22 @@ test('what servers say when a rule forbids it; their message is kept, without pr
   });
   const blocked = `error: cannot lock ref '${REF}': 'refs/heads/led' exists; cannot create '${REF}'\n`;
   assert.is(
-    parsePushAnswer(answer(report('unpack ok', `ng ${REF} failed to update ref`), blocked), REF, true).kind,
+    parsePushAnswer(answer(report('unpack ok', `ng ${REF} failed to update ref`), blocked), [REF], true).kind,
     'rejected',
   );
 });
 
 test('a pack that could not be taken in, an unknown refusal, and an answer that is cut off', () => {
   assert.is(
-    parsePushAnswer(answer(report('unpack index-pack abnormal exit', `ng ${REF} unpacker error`)), REF, true).kind,
+    parsePushAnswer(answer(report('unpack index-pack abnormal exit', `ng ${REF} unpacker error`)), [REF], true).kind,
     'unpackFailed',
   );
-  assert.is(parsePushAnswer(answer(report('unpack ok', `ng ${REF} the moon is full`)), REF, true).kind, 'unclear');
+  assert.is(parsePushAnswer(answer(report('unpack ok', `ng ${REF} the moon is full`)), [REF], true).kind, 'unclear');
   const whole = answer(report('unpack ok', `ok ${REF}`));
   for (const length of [0, 3, 10, whole.length - 8]) {
-    assert.is(parsePushAnswer(whole.subarray(0, length), REF, true).kind, 'lost', `${length} bytes`);
+    assert.is(parsePushAnswer(whole.subarray(0, length), [REF], true).kind, 'lost', `${length} bytes`);
   }
-  assert.is(parsePushAnswer(Buffer.from('<html>'), REF, true).kind, 'lost');
+  assert.is(parsePushAnswer(Buffer.from('<html>'), [REF], true).kind, 'lost');
 });
 
 test('packets: flush, delimiter, empty, and what is none', () => {
@@ -82,6 +86,22 @@ test('packets: flush, delimiter, empty, and what is none', () => {
   assert.ok(complete);
   assert.equal(packets.map(String), ['a\n', '', 'delimiter', 'flush']);
   for (const text of ['zzzz', '0006a', '0003']) assert.not.ok(decodePackets(Buffer.from(text)).complete, text);
+});
+
+test('of several refs the one that is to blame decides; all of them where none is', () => {
+  const [branch, beside] = ['refs/heads/ledger', 'refs/runledger/left/x'];
+  const told = (...lines: string[]) => parsePushAnswer(answer(report('unpack ok', ...lines)), [branch, beside], true);
+  assert.equal(told(`ok ${branch}`, `ok ${beside}`), { kind: 'accepted' });
+  assert.is(told(`ok ${branch}`).kind, 'lost', 'half of a report is none');
+  const together = 'atomic transaction failed';
+  assert.is(told(`ng ${branch} ${together}`, `ng ${beside} ${together}`).kind, 'moved');
+  const other = 'atomic push failure';
+  assert.is(told(`ng ${branch} ${other}`, `ng ${beside} failed to update ref`).kind, 'moved');
+  assert.is(told(`ng ${branch} ${other}`, `ng ${beside} deny updating a hidden ref`).kind, 'besideRefused');
+  assert.is(told(`ng ${branch} ${other}`, `ng ${beside} the moon is full`).kind, 'besideRefused');
+  assert.is(told(`ng ${branch} protected branch hook declined`, `ng ${beside} ${other}`).kind, 'rejected');
+  const whole = 'pre-receive hook declined';
+  assert.is(told(`ng ${branch} ${whole}`, `ng ${beside} ${whole}`).kind, 'besideRefused', 'it may pass alone');
 });
 
 test.run();

@@ -5,7 +5,8 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CodedError, isCoded } from '../../src/errors.ts';
 import { createGitHttp } from '../../src/git/http.ts';
-import type { Branch } from '../../src/git/port.ts';
+import { newTag } from '../../src/git/objects.ts';
+import type { AsideRefs, Branch } from '../../src/git/port.ts';
 import { openRemoteBranch, type RemoteBranchOptions } from '../../src/git/remote-branch.ts';
 import type { RemoteNotice } from '../../src/git/remote-clone.ts';
 import { commitOf } from '../support/commits.ts';
@@ -326,6 +327,34 @@ test('a server that cannot take our pack gets a push of isomorphic-git', async (
   end();
   assert.is(show(error), 'terminal PushRejected');
   assert.is(await branch.refresh(signal), two.id);
+});
+
+test('refs aside move in one push with the branch, all or nothing, and clones know nothing of them', async () => {
+  const repository = await newRepository();
+  const [branch, other] = await Promise.all([open(repository, 'ledger'), open(repository, 'ledger')]);
+  const aside = branch.aside!;
+  const [left, one, two] = [commitOf('left', null), commitOf('one', null), commitOf('two', null)];
+  await aside.move([{ name: 'left/a', from: null, to: left.id }], left.objects, signal);
+  const again = aside.move([{ name: 'left/a', from: null, to: one.id }], one.objects, signal);
+  assert.is(show(await failure(again)), 'transient RefMoved');
+  // The other one reads what was left, in the request that brings the branch.
+  await branch.advance(null, one.id, one.objects, signal);
+  const also = (found: AsideRefs): readonly string[] => [...found.values()].map(({ id }) => id);
+  assert.is(await other.refresh(signal, also), one.id);
+  assert.is((await other.readCommit(left.id)).message, 'left\n');
+  const receipt = newTag(one.id, 'receipt', { name: 'a', email: 'a@example.com', timestamp: 0 });
+  const onOne = commitOf('on one', one.id);
+  const beside = (from: string | null, to: string | null) => [{ name: 'left/a', from, to }];
+  const objects = [...onOne.objects, receipt];
+  const wrong = other.advance(one.id, onOne.id, objects, signal, beside(two.id, receipt.id));
+  assert.is(show(await failure(wrong)), 'transient RefMoved');
+  assert.is(await repository.git('rev-parse', 'ledger'), one.id, 'the branch stays with it');
+  await other.advance(one.id, onOne.id, objects, signal, beside(left.id, receipt.id));
+  assert.is(await repository.git('rev-parse', 'ledger'), onOne.id);
+  assert.equal([...(await aside.look(signal))], [['left/a', { id: receipt.id, commit: one.id }]]);
+  await aside.move(beside(receipt.id, null), [], signal);
+  assert.is((await aside.look(signal)).size, 0);
+  await repository.git('fsck', '--strict');
 });
 
 test('credentials of the URL are used, and never written to the disk', async () => {

@@ -1,64 +1,33 @@
-import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { load } from 'js-yaml';
-import { createGitHttp, type GitHttp } from '../../src/git/http.ts';
-import { openRemoteBranch } from '../../src/git/remote-branch.ts';
 import { outcomePath, statusPath } from '../../src/ledger/layout.ts';
 import type { Ledger } from '../../src/ledger/port.ts';
 import { rootReadme } from '../../src/ledger/readme.ts';
 import type { JobStatus, Outcome } from '../../src/schemas/index.ts';
-import { startGitServer, type GitServer, type Repository } from '../support/git-server.ts';
-import { git, temporaryDirectory } from '../support/git.ts';
+import type { LedgerOptions } from '../../src/ledger/writer.ts';
 import { finishedFacts, LEDGER_BRANCH, ledgerOn, never } from './fixtures.ts';
+import { openRemote, type Remote } from './remote.ts';
 
 interface Context {
-  folder: { readonly path: string; readonly remove: () => Promise<void> };
-  server: GitServer;
-  repository: Repository;
-  http: GitHttp;
-  opened: number;
+  remote: Remote;
 }
 
 const test = suite<Context>('ledger over http');
 test.before.each(async (context) => {
-  context.folder = await temporaryDirectory();
-  context.server = await startGitServer({ root: join(context.folder.path, 'remote') });
-  context.repository = await context.server.createRepository('jobs.git');
-  await context.repository.commit({ 'jobs/a.yaml': 'kind: Job' });
-  context.http = await createGitHttp({ env: {}, timeoutMs: 20_000 });
-  context.opened = 0;
+  context.remote = await openRemote();
 });
-test.after.each(async ({ folder, server, http }) => {
-  await http.close();
-  await server.close();
-  await folder.remove();
-});
+test.after.each(({ remote }) => remote.close());
 
-const open = async (context: Context): Promise<Ledger> => {
-  const gitdir = join(context.folder.path, `clone-${(context.opened += 1)}.git`);
-  const branch = await openRemoteBranch({
-    url: context.repository.url,
-    branch: LEDGER_BRANCH,
-    gitdir,
-    http: context.http,
-  });
-  return ledgerOn(branch, { readmeEveryMs: 500, now: () => Date.now() });
-};
-/** A fresh clone by the real git. */
-const cloned = async (context: Context): Promise<(path: string) => Promise<string>> => {
-  const directory = join(context.folder.path, `read-${(context.opened += 1)}`);
-  await git(context.folder.path, 'clone', '--quiet', '--branch', LEDGER_BRANCH, context.repository.url, directory);
-  await git(directory, 'fsck', '--strict');
-  return (path) => git(directory, 'show', `HEAD:${path}`);
-};
+const open = async ({ remote }: Context, more: Partial<LedgerOptions> = {}): Promise<Ledger> =>
+  ledgerOn(await remote.branch(), { readmeEveryMs: 500, now: () => Date.now(), ...more });
 
 test('write, push, and read with a clone of the real git', async (context) => {
   const ledger = await open(context);
   assert.is((await ledger.read(never())).head, null);
   const commit = await ledger.write({ facts: [finishedFacts({ job: 'a', result: 'failed' })] }, never());
-  assert.is(await context.repository.git('rev-parse', LEDGER_BRANCH), commit);
-  const show = await cloned(context);
+  assert.is(await context.remote.repository.git('rev-parse', LEDGER_BRANCH), commit);
+  const show = await context.remote.cloned();
   const outcome = load(await show(outcomePath('a', 1))) as Outcome;
   assert.equal([outcome.result, outcome.exitCode], ['failed', 3]);
   assert.match(await show('README.md'), '❌ failed');
@@ -69,12 +38,12 @@ test('write, push, and read with a clone of the real git', async (context) => {
 });
 
 test('a push costs one request once the head is known', async (context) => {
-  const ledger = await open(context);
+  const ledger = await open(context, { elapsed: () => 0 });
   await ledger.write({ facts: [finishedFacts({ job: 'a', run: 1 })] }, never());
-  context.server.forgetRequests();
+  context.remote.server.forgetRequests();
   await ledger.write({ facts: [finishedFacts({ job: 'a', run: 2 })] }, never());
   assert.equal(
-    context.server.requests.map(({ method, url }) => `${method} ${url}`),
+    context.remote.server.requests.map(({ method, url }) => `${method} ${url}`),
     ['POST /jobs.git/git-receive-pack'],
   );
 });
@@ -102,7 +71,7 @@ test('many writers at once: every outcome of every one is there, and status and 
   );
   await ledgers[0]!.flush(never());
   const view = await (await open(context)).read(never());
-  const show = await cloned(context);
+  const show = await context.remote.cloned();
   const all = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
   assert.equal(await view.runs('shared'), all(writers * runs));
   assert.is(view.statuses.get('shared')?.nextRun, writers * runs + 1);
@@ -116,21 +85,21 @@ test('many writers at once: every outcome of every one is there, and status and 
   }
   await (await open(context)).write({ facts: [finishedFacts({ job: 'last' })] }, never());
   const after = await (await open(context)).read(never());
-  assert.is(await (await cloned(context))('README.md'), rootReadme(after.statuses, after.invalid).trimEnd());
+  assert.is(await (await context.remote.cloned())('README.md'), rootReadme(after.statuses, after.invalid).trimEnd());
 });
 
 test('answers that are lost cost no outcome and make no commit twice', async (context) => {
   const ledger = await open(context);
   await ledger.write({ facts: [finishedFacts({ job: 'a', run: 1 })] }, never());
-  context.server.fault({ kind: 'lostAnswer' }, { matching: /POST .*git-receive-pack/, times: 2 });
+  context.remote.server.fault({ kind: 'lostAnswer' }, { matching: /POST .*git-receive-pack/, times: 2 });
   for (const run of [2, 3, 4]) await ledger.write({ facts: [finishedFacts({ job: 'a', run })] }, never());
   assert.equal(await (await ledger.read(never())).runs('a'), [1, 2, 3, 4]);
-  assert.is((await context.repository.git('log', '--format=%s', LEDGER_BRANCH)).split('\n').length, 4);
+  assert.is((await context.remote.repository.git('log', '--format=%s', LEDGER_BRANCH)).split('\n').length, 4);
 });
 
 test('a server that fails now and then is tried again', async (context) => {
   const ledger = await open(context);
-  context.server.fault({ kind: 'status', status: 503 }, { times: 2 });
+  context.remote.server.fault({ kind: 'status', status: 503 }, { times: 2 });
   assert.ok(await ledger.write({ facts: [finishedFacts({ job: 'a', run: 1 })] }, never()));
 });
 

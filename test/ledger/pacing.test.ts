@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { pauseAfterFault, pauseAfterRace, stepBack } from '../../src/ledger/pacing.ts';
+import { lookAfter, patience, pauseAfterFault, pauseAfterRace, stepBack } from '../../src/ledger/pacing.ts';
 
 const test = suite('ledger pacing');
 
@@ -26,6 +26,13 @@ test('who has won against others steps back, who was alone does not', () => {
 test('after a fault the server is waited for as long as it asks, and longer each time', () => {
   assert.ok(pauseAfterFault(1, 2000, 0) >= 2000);
   assert.ok(pauseAfterFault(2, 0, 0) > pauseAfterFault(1, 0, 0));
+});
+
+test('looks wait for as long as leaving took, and the earlier one pushes first', () => {
+  assert.equal([lookAfter(400, 0), lookAfter(400, 0.5)], [400, 600]);
+  assert.ok(lookAfter(0, 0) > 0);
+  const waits = [0, 1, 2, 8, 50].map((before) => patience(100, before));
+  assert.equal(waits, [300, 600, 900, 2700, 2700]);
 });
 
 test.run();

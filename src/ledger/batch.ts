@@ -1,0 +1,43 @@
+import { CodedError } from '../errors.ts';
+import type { Turn } from './coalesce.ts';
+import type { PreparedChange } from './prepare.ts';
+import { emptyStage, isChanged, stageChange, type Stage } from './stage.ts';
+import type { LedgerFiles, LedgerState } from './view.ts';
+
+/** What waits to be committed: a change, or the README alone. */
+export type Item = { readonly kind: 'change'; readonly change: PreparedChange } | { readonly kind: 'readme' };
+export type Batch = readonly Turn<Item, string | null>[];
+
+/** The changes of the batch, if others can take them in: facts about jobs alone; undefined: there is more in it. */
+export function sharedChanges(batch: Batch): readonly PreparedChange[] | undefined {
+  const changes = batch.flatMap(({ item }) => (item.kind === 'change' ? [item.change] : []));
+  const plain = changes.every(({ invalid, asked, answered }) => !invalid && asked.length + answered.length === 0);
+  return plain && changes.length === batch.length ? changes : undefined;
+}
+
+/** Every change of the batch that can be applied to the head; the others fail here and now. */
+export async function stageBatch(files: LedgerFiles, base: LedgerState, batch: Batch): Promise<Stage> {
+  let stage = emptyStage;
+  for (const turn of batch) {
+    if (turn.item.kind === 'readme') continue;
+    try {
+      stage = await stageChange(files, base, stage, turn.item.change);
+    } catch (error) {
+      if (!(error instanceof CodedError) || error.errorClass !== 'terminal') throw error;
+      turn.reject(error);
+    }
+  }
+  return stage;
+}
+
+/** Whether the commit of this stage holds the item, be it by another call that said the same. */
+export function isIn(base: LedgerState, stage: Stage, item: Item): boolean {
+  if (item.kind === 'readme') return true;
+  const { invalid, asked, answered } = item.change;
+  if (invalid !== undefined && (invalid.blob?.id ?? null) !== base.invalidBlob) return true;
+  if ([...asked, ...answered].some(({ path }) => stage.requests.has(path))) return true;
+  return item.change.facts.some(({ facts }) => {
+    const job = stage.jobs.get(facts.job);
+    return job !== undefined && isChanged(job);
+  });
+}
