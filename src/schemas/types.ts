@@ -1118,8 +1118,8 @@ export interface JobStatus {
   /** The manifest that the status speaks of; for a removed job, the last one. */
   readonly source: JobStatusSource;
   /**
-   * Idle: nothing to do. Queued: a run waits. Running: a run is executed. Suspended: no new runs by order of the
-   * manifest. Invalid: no new runs until the manifest is repaired.
+   * Idle: nothing to do. Queued: a run waits, for 10 s or longer. Running: a run has been executed for 10 s or longer.
+   * Suspended: no new runs by order of the manifest. Invalid: no new runs until the manifest is repaired.
    */
   readonly phase: Phase;
   /** What holds for the job, in Kubernetes' form. */
@@ -1128,7 +1128,10 @@ export interface JobStatus {
   readonly lastRuns: readonly RunSummary[];
   /** The coming instants of the schedules. */
   readonly next: readonly Instant[];
-  /** What the queued run waits for, as a sentence. */
+  /**
+   * What its runs that have not begun wait for; of more than three runs, the first three. Their places in the queue
+   * change too often for a commit: `runledger get` shows them.
+   */
   readonly waiting?: string;
   /** The number that the next run gets. */
   readonly nextRun: RunNumber;
