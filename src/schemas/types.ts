@@ -1041,7 +1041,10 @@ export interface DefaultHooks {
   readonly before?: string;
   /** Runs after the steps, and after the hook of the job, in any case. */
   readonly after?: string;
-  /** Runs once when what executes the jobs is shut down. */
+  /**
+   * Runs last of all before the pod of an attempt goes, whatever became of the rest: after failures, time-outs and
+   * cancellations too, within what is left of timeouts.finally. How it ends changes no outcome.
+   */
   readonly shutdown?: string;
 }
 
@@ -1130,7 +1133,7 @@ export interface JobStatus {
   readonly next: readonly Instant[];
   /**
    * What its runs that have not begun wait for; of more than three runs, the first three. Their places in the queue
-   * change too often for a commit: `runledger get` shows them.
+   * change too often for a commit: runledger get shows them.
    */
   readonly waiting?: string;
   /** The number that the next run gets. */
