@@ -364,6 +364,25 @@ test('a job that is removed is cancelled, whether it runs or waits, and runs aga
     assert.equal(told(await house.settle()), ['b #2 succeeded Completed'], 'it was never executed before');
   }));
 
+test('a job that is suspended while it runs goes on, and starts nothing more until it may again', () =>
+  withHouse(async (house) => {
+    await house.commit({ a: gated(house, 'a') });
+    const keeper = await house.keeper();
+    const going = goOn(keeper);
+    await isOn(house, 'a');
+    await house.commit({ a: `suspend: true\nrun: echo >> ${house.dir}/log` });
+    keeper.reconciler.sourceChanged();
+    await until('it is seen', () => keeper.events.filter(({ kind }) => kind === 'planned').length > 1);
+    letGo(house, 'a');
+    await going.recorded('a #1');
+    assert.equal(told(await going.stop()), ['a #1 succeeded Completed']);
+    assert.equal(told(await house.settle()), []);
+    assert.is((await house.status('a'))?.phase, 'Suspended');
+    await house.commit({ a: `run: echo ran >> ${house.dir}/log` });
+    assert.equal(told(await house.settle()), ['a #2 succeeded Completed']);
+    assert.equal(linesOf(house, 'log'), ['ran']);
+  }));
+
 test('a file that no longer parses lets its runs go on, and starts none', () =>
   withHouse(async (house) => {
     await house.commit({ a: gated(house, 'a') });

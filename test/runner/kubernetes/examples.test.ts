@@ -79,6 +79,53 @@ if (world) {
     await jobs.remove();
   });
 
+  test("the configuration's defaults are under what each job says, and the policy is above both", async () => {
+    const namespace = await world.createNamespace();
+    const jobs = await createJobs('defaults');
+    await jobs.commit({
+      plain: { run: 'echo "$WHO $LEVEL"', timeouts: {} },
+      own: { run: 'echo "$WHO $LEVEL"', env: { WHO: 'job' }, hooks: { before: 'echo own' }, timeouts: {} },
+      slow: { run: 'sleep 300', timeouts: {} },
+      greedy: { run: 'true', resources: { limits: { memory: '1Gi' } } },
+    });
+    const controller = await controllerOf({
+      target: jobs.folder,
+      namespace,
+      source: 'defaults',
+      policy: { maxResources: { memory: '64Mi' } },
+      defaults: {
+        env: { WHO: 'default', LEVEL: 'info' },
+        timeouts: { run: '5s', grace: '1s' },
+        resources: { limits: { memory: '48Mi' } },
+        hooks: { before: 'echo first', after: 'echo last', shutdown: 'echo gone; exit 5' },
+        pod: { nodeSelector: { 'kubernetes.io/os': 'linux' } },
+      },
+    });
+    const { outcomes } = await controller.settle();
+    const view = await controller.repository.ledger.read(signal);
+    const ended = new Map((await withLogs(view, outcomes)).map((one) => [one.outcome.job, one]));
+    const said = (job: string): readonly string[] =>
+      ended
+        .get(job)
+        ?.log.trimEnd()
+        .split('\n')
+        .map((line) => line.replace(/^\S+ (\S+) stdout /, '$1: ')) ?? [];
+    const [before, after] = [
+      'defaults.hooks.before: first',
+      ['defaults.hooks.after: last', 'defaults.hooks.shutdown: gone'],
+    ];
+    assert.equal(said('plain'), [before, 'run: default info', ...after]);
+    assert.equal(said('own'), [before, 'hooks.before: own', 'run: job info', ...after]);
+    assert.equal(said('slow'), [before, ...after], 'after a time-out too');
+    assert.equal(
+      ['plain', 'own', 'slow', 'greedy'].map(
+        (job) => `${ended.get(job)?.outcome.result} ${ended.get(job)?.outcome.reason}`,
+      ),
+      ['succeeded Completed', 'succeeded Completed', 'timed-out DeadlineExceeded', 'error Refused'],
+    );
+    await jobs.remove();
+  });
+
   test.after(() => world.remove());
   test.run();
 }

@@ -15,7 +15,7 @@ import { createKubernetesRunner } from '../../../src/runner/kubernetes/runner.ts
 import { unopposed } from '../../../src/runner/kubernetes/scope.ts';
 import { configMaps, type Pod, pods } from '../../../src/runner/kubernetes/wire.ts';
 import type { Runner } from '../../../src/runner/port.ts';
-import type { Job, Outcome, Policy } from '../../../src/schemas/index.ts';
+import type { Job, JobDefaults, Outcome, Policy } from '../../../src/schemas/index.ts';
 import { connect, eventually, type TestCluster } from '../../support/cluster.ts';
 import { commitFiles, initRepository, temporaryDirectory } from '../../support/git.ts';
 
@@ -68,6 +68,8 @@ export interface ControllerOptions {
   readonly orphanGraceMs?: number;
   /** Of the source: what no job has asked for. */
   readonly imagePullSecrets?: readonly string[];
+  /** The configuration's, for every job. */
+  readonly defaults?: JobDefaults;
   /** Attempts at once; absent: 100. */
   readonly attempts?: number;
   /** The clock of the reconciler. */
@@ -108,7 +110,7 @@ export async function openController(test: TestCluster, options: ControllerOptio
     podContext: {
       image: IMAGE,
       imagePullSecrets: options.imagePullSecrets ?? [],
-      podDefaults: {},
+      podDefaults: options.defaults?.pod ?? {},
       gate: { image: IMAGE, busybox: '/bin/busybox' },
     },
     events: { changed: (key) => reconciler.changed(key), output: () => undefined },
@@ -126,6 +128,7 @@ export async function openController(test: TestCluster, options: ControllerOptio
     ledgerEveryMs: 60_000,
     capacities: () => ({ attempts: options.attempts ?? 100, sets: new Map() }),
     ...(options.now === undefined ? {} : { now: options.now }),
+    defaults: options.defaults,
     recordForMs: 60_000,
     holdPodsForMs: options.holdPodsForMs ?? 600_000,
     inTurn: (work) => work(),
