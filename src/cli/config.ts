@@ -32,11 +32,10 @@ export async function readConfig(path: string): Promise<Config> {
 }
 
 /** What a configuration may say in this format and this version can't do yet: it is refused, and never passed over. */
-export function notYet({ masks, notifications, defaults, sources }: Config): readonly Finding[] {
+export function notYet({ masks, notifications, sources }: Config): readonly Finding[] {
   const asked: readonly (readonly [FieldPath, boolean])[] = [
     [['masks'], (masks ?? []).length > 0],
     [['notifications'], (notifications ?? []).length > 0],
-    [['defaults', 'hooks', 'shutdown'], defaults?.hooks?.shutdown !== undefined],
     ...sources.map(({ pullRequests }, index) => [['sources', index, 'pullRequests'], pullRequests === true] as const),
   ];
   return asked.flatMap(([path, isAsked]) => (isAsked ? [{ path, place: 'key', message: NOT_SUPPORTED } as const] : []));

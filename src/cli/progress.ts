@@ -87,6 +87,8 @@ export function logEvent(log: Logger, event: ReconcilerEvent): void {
     case 'recorded':
       log.info({ ...event.key, commit: event.commit }, 'recorded');
       break;
+    case 'waiting': // told who asks: it changes with every pass
+      break;
     case 'notice':
       log.info({}, event.message);
       break;

@@ -53,14 +53,16 @@ export interface ReconcilerChoice extends Pick<
   /** Who signs the outcomes. */
   readonly by: Outcome['by'];
   readonly reached?: ReconcilerParts['reached'];
+  /** Absent: the clock of the machine. */
+  readonly now?: ReconcilerParts['now'];
   readonly defaults?: ReconcilerParts['defaults'];
 }
 
 export function composeReconciler({ by, ...choice }: ReconcilerChoice): Reconciler {
   return createReconciler({
+    now: () => new Date(),
     ...choice,
     catalogs: createCatalogBuilder(),
-    now: () => new Date(),
     covered: coveredOf,
     changedFields,
     params: (job, given) => resolveParameters(job.manifest.spec, given),

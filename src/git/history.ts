@@ -24,7 +24,7 @@ export async function* walkHistory(reader: ObjectReader, head: string): AsyncGen
       seen.add(id);
       const parent = await readIfThere(reader, id);
       if (!parent) continue;
-      const at = waiting.findIndex((other) => other.author.timestamp < parent.author.timestamp);
+      const at = waiting.findIndex((other) => other.committer.timestamp < parent.committer.timestamp);
       waiting.splice(at < 0 ? waiting.length : at, 0, parent);
     }
   }

@@ -160,5 +160,6 @@ export function parseCommit(id: string, content: Uint8Array): CommitInfo {
     parents: values('parent'),
     message: split < 0 ? '' : text.slice(split + 2),
     author: parseSignature(values('author')[0] ?? ''),
+    committer: parseSignature(values('committer')[0] ?? ''),
   };
 }

@@ -18,6 +18,8 @@ export interface CommitInfo {
   readonly parents: readonly string[];
   readonly message: string;
   readonly author: Signature;
+  /** Who made the commit as it is, and when: a rebase or an amendment keeps the author's time. */
+  readonly committer: Signature;
 }
 
 export interface Signature {

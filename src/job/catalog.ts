@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { ManifestProblem, RunnerSet } from '../schemas/index.ts';
 import type { Snapshot, SourceFile } from '../sources/port.ts';
@@ -164,7 +165,23 @@ async function assemble(
     else jobs.set(name, judged);
   }
   // Read last: a folder knows only now whether the files that manifests refer to are as committed.
-  return { revision: snapshot.revision, jobs, runnerSets, invalidJobs, problems: tidyProblems(problems), brokenFiles };
+  const { revision } = snapshot;
+  return {
+    revision,
+    chain: chainOf(revision, jobs),
+    jobs,
+    runnerSets,
+    invalidJobs,
+    problems: tidyProblems(problems),
+    brokenFiles,
+  };
+}
+
+/** A work tree that differs from its commit, or that has none, has one name whatever it holds. */
+function chainOf(revision: string, jobs: Catalog['jobs']): string {
+  if (revision !== 'none' && !revision.endsWith('+dirty')) return revision;
+  const lines = Array.from(jobs.values(), ({ name, digest }) => `${name} ${digest}\n`).sort();
+  return `${revision}.${createHash('sha256').update(lines.join('')).digest('hex').slice(0, 16)}`;
 }
 
 function neededBy(claims: ReadonlyMap<string, readonly Claim[]>): ReadonlyMap<string, readonly NeededJob[]> {

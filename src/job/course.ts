@@ -4,6 +4,14 @@ import { normalizeSpec, type NormalStep } from './defaults.ts';
 /** A step that runs at the end of an attempt, whatever became of the others. */
 export interface EndStep extends NormalStep {
   readonly when: NonNullable<FinallyStep['when']>;
+  /** Whether it has no say in how the attempt ends. */
+  readonly advisory: boolean;
+}
+
+/** The scripts that the controller's configuration puts around those of every job. */
+export interface DefaultHooks extends Hooks {
+  /** The last one of all, of no consequence. */
+  readonly shutdown?: string;
 }
 
 /** Everything that an attempt executes, in its order: hooks.before, steps, finally, hooks.after. */
@@ -21,16 +29,23 @@ export const AFTER_HOOK = 'hooks.after';
 /** The hooks of the controller's configuration, around those of the job. */
 export const DEFAULT_BEFORE_HOOK = 'defaults.hooks.before';
 export const DEFAULT_AFTER_HOOK = 'defaults.hooks.after';
+export const DEFAULT_SHUTDOWN_HOOK = 'defaults.hooks.shutdown';
 
 /** What an attempt with this spec, a valid one, executes. `defaults`: the hooks of the controller's configuration. */
-export function courseOf(spec: Job['spec'], defaults: Hooks = {}): Course {
+export function courseOf(spec: Job['spec'], defaults: DefaultHooks = {}): Course {
   const { before, after } = spec.hooks ?? {};
   const first = [...hook(spec, DEFAULT_BEFORE_HOOK, defaults.before), ...hook(spec, BEFORE_HOOK, before)];
-  const last = [...hook(spec, AFTER_HOOK, after), ...hook(spec, DEFAULT_AFTER_HOOK, defaults.after)];
+  const last = [
+    ...hook(spec, AFTER_HOOK, after),
+    ...hook(spec, DEFAULT_AFTER_HOOK, defaults.after),
+    ...hook(spec, DEFAULT_SHUTDOWN_HOOK, defaults.shutdown),
+  ];
   const atEnd: readonly FinallyStep[] = [...(spec.finally ?? []), ...last];
   return {
     steps: [...normalSteps(spec, first), ...normalizeSpec(spec).steps],
-    end: normalSteps(spec, atEnd).map((step, index) => Object.assign({ when: atEnd[index]?.when ?? 'always' }, step)),
+    end: normalSteps(spec, atEnd).map((step, index) =>
+      Object.assign({ when: atEnd[index]?.when ?? 'always', advisory: step.name === DEFAULT_SHUTDOWN_HOOK }, step),
+    ),
   };
 }
 

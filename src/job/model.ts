@@ -28,6 +28,8 @@ export interface InvalidJob {
 /** Everything that a revision says. */
 export interface Catalog {
   readonly revision: string;
+  /** The chain that its commit runs belong to: the revision, and what it holds where the revision alone does not say that. */
+  readonly chain: string;
   readonly jobs: ReadonlyMap<string, DesiredJob>;
   readonly runnerSets: ReadonlyMap<string, RunnerSet>;
   readonly invalidJobs: ReadonlyMap<string, InvalidJob>;

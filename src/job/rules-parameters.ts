@@ -40,6 +40,15 @@ export function isSetByMatrix({ matrix }: Job['spec'], name: string): boolean {
   return combinations.length > 0 && combinations.every(({ values }) => Object.hasOwn(values, name));
 }
 
+/** Of values that a run had, those that a job (by now) takes. */
+export function stillTaken(
+  spec: Job['spec'],
+  params: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const isTaken = (name: string): boolean => Object.hasOwn(spec.parameters ?? {}, name) && !isSetByMatrix(spec, name);
+  return Object.fromEntries(Object.entries(params).filter(([name]) => isTaken(name)));
+}
+
 function startsByItself({ on }: Job['spec']): boolean {
   if (on === undefined) return true;
   return [on.commit, on.schedule, on.pullRequest].some((trigger) => trigger !== undefined && trigger !== false);

@@ -28,12 +28,20 @@ export function conditionOf(status: JobStatus, type: Condition['type']): Conditi
 /** A job whose manifest is gone; its status stays for its numbers and digests. */
 export const isRemoved = (status: JobStatus): boolean => conditionOf(status, 'Ready')?.reason === 'Removed';
 
+/** Whether a run is queued or executed, as far as the ledger knows. */
+const isActive = ({ phase }: JobStatus): boolean => phase === 'Queued' || phase === 'Running';
+
+/** Whether the outcome of a run is summed up in the status. */
+const isRecorded = (status: JobStatus | undefined, run: number): boolean =>
+  status?.lastRuns.some((known) => known.run === run) ?? false;
+
 function derive(previous: JobStatus | undefined, facts: JobFacts, source: JobStatus['source']): JobStatus {
   const lastRuns = mergeRuns(previous?.lastRuns ?? [], facts);
   const problems = facts.manifest ? (facts.manifest.problems ?? []) : (previous?.problems ?? []);
   const conditions = deriveConditions(previous, facts, problems, lastRuns[0], facts.finished?.outcome);
   const phase = derivePhase(previous, facts, conditions);
-  const waiting = phase !== 'Queued' ? undefined : facts.active ? facts.active.waiting : previous?.waiting;
+  const waiting =
+    phase !== 'Queued' && phase !== 'Running' ? undefined : (activeIn(previous, facts) ?? previous)?.waiting;
   const lastCommitDigest = facts.commit?.digest ?? previous?.lastCommitDigest;
   const lastInstant = laterOf(previous?.lastInstant, facts.finished?.outcome.trigger);
   // What passes while a job is suspended or gone is never made up for: coming back, its schedules begin anew.
@@ -154,16 +162,21 @@ function succeededVerdict(outcome: Outcome): Verdict {
   return { status, reason, message: message === '' ? result : message };
 }
 
+/** What is said of live runs, unless the newest of them has been recorded meanwhile. */
+const activeIn = (previous: JobStatus | undefined, { active }: JobFacts): JobFacts['active'] =>
+  active && isRecorded(previous, active.run) ? undefined : active;
+
 /** A run that is under way says more than what the manifest holds for the next one. */
 function derivePhase(
   previous: JobStatus | undefined,
   facts: JobFacts,
   conditions: readonly Condition[],
 ): JobStatus['phase'] {
-  if (facts.active) return facts.active.phase;
-  const wasActive = previous?.phase === 'Running' || previous?.phase === 'Queued';
+  const active = activeIn(previous, facts);
+  if (active) return active.phase;
+  const wasActive = previous !== undefined && isActive(previous);
   const newestEnded = facts.finished !== undefined && facts.finished.outcome.run >= (previous?.nextRun ?? 1) - 1;
-  if (facts.active === undefined && wasActive && !newestEnded) return previous.phase;
+  if (active === undefined && wasActive && !newestEnded) return previous.phase;
   const ready = conditions.find((condition) => condition.type === 'Ready');
   if (ready?.reason === 'InvalidManifest') return 'Invalid';
   return ready?.reason === 'Suspended' ? 'Suspended' : 'Idle';

@@ -5,6 +5,7 @@ export interface StepReading {
   readonly name: string;
   readonly timeoutMs: number | null;
   readonly atEnd: boolean;
+  readonly advisory: boolean;
   readonly end: Terminated | undefined;
 }
 
@@ -43,8 +44,8 @@ const endedBadly = ({ exitCode, reason = '' }: Terminated): boolean => exitCode 
 
 export function readSteps(pod: PodObject, context: PodContext): StepsReading {
   const byName = new Map((pod.status?.containerStatuses ?? []).map((status) => [status.name, status]));
-  const all = context.steps.map(({ name, container, timeoutMs, atEnd }): StepReading => {
-    return { name, timeoutMs, atEnd, end: endOf(byName.get(container)) };
+  const all = context.steps.map(({ name, container, timeoutMs, atEnd, advisory = false }): StepReading => {
+    return { name, timeoutMs, atEnd, advisory, end: endOf(byName.get(container)) };
   });
   const isFine = ({ exitCode, reason = '' }: Terminated): boolean =>
     context.notFailures.includes(exitCode) && !NEVER_FINE.has(reason);
@@ -52,7 +53,7 @@ export function readSteps(pod: PodObject, context: PodContext): StepsReading {
   const stop = proper.find(({ end }) => end === undefined || endedBadly(end));
   const wentWell = stop === undefined || (stop.end !== undefined && isFine(stop.end));
   const atEnd = all.find(
-    (step) => step.atEnd && (step.end === undefined || (endedBadly(step.end) && !isFine(step.end))),
+    (step) => step.atEnd && !step.advisory && (step.end === undefined || (endedBadly(step.end) && !isFine(step.end))),
   );
   const undecided = wentWell ? (atEnd ?? stop) : stop;
   const failed = undecided?.end && undecided;

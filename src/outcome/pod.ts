@@ -76,6 +76,8 @@ export interface StepContext {
   readonly timeoutMs: number | null;
   /** Whether it is of `finally` or a hook after it: it runs whatever became of the steps. */
   readonly atEnd: boolean;
+  /** Whether it has no say in how the pod ended. */
+  readonly advisory?: boolean;
 }
 
 /** A service, whose container has its name. Times are milliseconds. */

@@ -8,8 +8,6 @@ import type { JobDefaults } from '../schemas/index.ts';
 export function withDefaults(record: RunRecord, defaults: JobDefaults): RunRecord {
   const { env, timeouts, resources, hooks } = defaults;
   const { spec } = record;
-  const before = hooks?.before;
-  const after = hooks?.after;
   return {
     ...record,
     spec: {
@@ -19,8 +17,6 @@ export function withDefaults(record: RunRecord, defaults: JobDefaults): RunRecor
       // Requests and limits belong together: a job that names any of them means just these.
       ...(resources && spec.resources === undefined && { resources }),
     },
-    ...(before === undefined && after === undefined
-      ? {}
-      : { defaultHooks: { ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) } }),
+    ...(hooks !== undefined && Object.keys(hooks).length > 0 ? { defaultHooks: hooks } : {}),
   };
 }

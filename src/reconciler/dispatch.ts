@@ -11,6 +11,7 @@ import {
   describeSkipped,
   describeTimedOut,
   describeWait,
+  describeWaiting,
   type QueueDecision,
 } from './queue/index.ts';
 import { type RunState, runStateOf } from './run-state.ts';
@@ -30,14 +31,22 @@ export interface RunStart {
   readonly upstream: readonly RunKey[];
 }
 
+/** What a run waits for: phrases that go after "waits". */
+export interface RunWait extends RunKey {
+  /** Nothing in it changes from moment to moment, so that it can be committed. */
+  readonly for: string;
+  /** The same with the figures of the moment and its place in the queue. */
+  readonly now: string;
+}
+
 /** What is to be done for the runs that are claimed. */
 export interface Dispatch {
   readonly ends: readonly RunEnd[];
   readonly starts: readonly RunStart[];
   /** Without tasks: the run is to end. */
   readonly cancels: readonly { readonly run: LiveRun; readonly reason: Reason; readonly tasks?: readonly string[] }[];
-  /** What each run that waits waits for, by `job/run`: a phrase that goes after "waits". */
-  readonly waits: ReadonlyMap<string, string>;
+  /** What each run that has not begun waits for, by `job/run`. */
+  readonly waits: ReadonlyMap<string, RunWait>;
   /** When to look again if nothing happens before: milliseconds since 1970. */
   readonly wakeAt: number | null;
 }
@@ -70,7 +79,7 @@ export function dispatch(input: DispatchInput): Dispatch {
   const { live, now } = input;
   const ends: RunEnd[] = [];
   const cancels: Dispatch['cancels'][number][] = [];
-  const waits = new Map<string, string>();
+  const waits = new Map<string, RunWait>();
   const moments: number[] = [];
   const candidates: Candidate[] = [];
   const others = new Map<string, Other>();
@@ -108,7 +117,7 @@ export function dispatch(input: DispatchInput): Dispatch {
           ),
         );
       else {
-        waits.set(runId(run.record), `for ${gate.for}`);
+        waits.set(runId(run.record), waitOf(run.record, `for ${gate.for}`));
         moments.push(deadline);
       }
     } else {
@@ -124,7 +133,8 @@ export function dispatch(input: DispatchInput): Dispatch {
   if (queue.wakeAt !== undefined) moments.push(queue.wakeAt);
   for (const waiting of queue.waiting) {
     const id = runId(waiting);
-    if (!waits.has(id) && byId.get(id)?.state.begun === false) waits.set(id, describeWait(waiting.for));
+    if (!waits.has(id) && byId.get(id)?.state.begun === false)
+      waits.set(id, waitOf(waiting, describeWait(waiting.for), describeWaiting(waiting)));
   }
   const starts = startsOf(queue, byId);
   const going = new Set([...finish, ...starts].map(({ run }) => run));
@@ -138,6 +148,8 @@ export function dispatch(input: DispatchInput): Dispatch {
     wakeAt: Number.isFinite(next) ? next : null,
   };
 }
+
+const waitOf = ({ job, run }: RunKey, what: string, now = what): RunWait => ({ job, run, for: what, now });
 
 const unexecuted = (result: Judgement['result'], reason: Reason, message: string): Judgement => ({
   result,

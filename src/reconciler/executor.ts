@@ -22,8 +22,8 @@ export interface Executor {
   execute(pass: Pass, stopping: boolean, signal: AbortSignal): Promise<Execution>;
   /** Whether the run's outcome is being recorded here, or was and is about to be let go of. */
   handles(key: RunKey): boolean;
-  /** Writes facts that no run brings. */
-  note(change: LedgerChange): void;
+  /** Writes facts that no run brings; resolves when they are there, or could not be written, which is said. */
+  note(change: LedgerChange): Promise<void>;
   /** Waits for what `note` began, and lets the ledger write what it writes at the end. */
   flush(signal: AbortSignal): Promise<void>;
   report(): { readonly outcomes: readonly Outcome[]; readonly failures: readonly CodedError[] };
@@ -48,7 +48,7 @@ export interface Execution {
   /** When to look again if nothing rings before: milliseconds since 1970. */
   readonly wakeAt: number | null;
   /** What each run that waits waits for, by `job/run`. */
-  readonly waits: ReadonlyMap<string, string>;
+  readonly waits: Dispatch['waits'];
 }
 
 /** How many runs a pass claims, and how many it starts, at most: what ends meanwhile is recorded by the one after it. */

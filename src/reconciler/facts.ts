@@ -46,7 +46,7 @@ export function triggerFacts(
   if (of === undefined && !hasChanged && !(isNew && isChained(spec))) return undefined;
   if (of !== undefined && !hasChanged && !isNew) return undefined;
   // A schedule that comes back after a suspension counts from now on, and a new one from the commit that brought it.
-  const resumed = status?.phase === 'Suspended' || (status !== undefined && isRemoved(status));
+  const resumed = status !== undefined && (readiness(status) === 'Suspended' || isRemoved(status));
   const since = !resumed && committed !== undefined && committed < now.toISOString() ? committed : now.toISOString();
   return {
     job: desired.name,
@@ -77,14 +77,19 @@ function manifestOf({ action, reason, path, problems }: PlannedAction, revision:
   }
 }
 
+/** The reason of the condition Ready; the phase may say instead that a run is under way. */
+const readiness = ({ conditions, phase }: JobStatus): string =>
+  conditions.find(({ type }) => type === 'Ready')?.reason ?? (phase === 'Invalid' ? 'InvalidManifest' : phase);
+
 function isKnown(manifest: ManifestFacts, status: JobStatus | undefined): boolean {
   if (status === undefined) return manifest.state === 'valid';
   const { state, path } = manifest;
   if (state === 'removed') return isRemoved(status);
   if (isRemoved(status) || status.source?.path !== path) return false;
-  if (state === 'invalid') return status.phase === 'Invalid' && sameProblems(status.problems, manifest.problems);
-  if (state === 'suspended') return status.phase === 'Suspended';
-  return status.phase !== 'Invalid' && status.phase !== 'Suspended';
+  const ready = readiness(status);
+  if (state === 'invalid') return ready === 'InvalidManifest' && sameProblems(status.problems, manifest.problems);
+  if (state === 'suspended') return ready === 'Suspended';
+  return ready !== 'InvalidManifest' && ready !== 'Suspended';
 }
 
 /** Endings without a pod, after which the spec still waits to be executed. */

@@ -5,8 +5,8 @@ import { writeWithin } from './write.ts';
 
 /** What goes onto the ledger without being the outcome of a run. Nobody waits for it but the end. */
 export interface Notes {
-  /** Writes facts. */
-  note(change: LedgerChange): void;
+  /** Writes facts; resolves when they are there, or could not be written, which is said. */
+  note(change: LedgerChange): Promise<void>;
   /** Answers each request once; where that can't be written, a later pass judges the request again. */
   answer(answers: readonly RequestAnswer[]): void;
   /** Resolves when all that was begun so far is written, or has failed. */
@@ -26,9 +26,11 @@ export function createNotes(parts: ReconcilerParts, fail: (error: CodedError) =>
   };
 
   return {
-    note(change) {
+    async note(change) {
       if (change.facts.length === 0 && change.invalid === undefined) return;
-      all = Promise.all([all, write(change)]);
+      const done = write(change);
+      all = Promise.all([all, done]);
+      await done;
     },
     answer(answers) {
       const keyOf = ({ path, version }: RequestAnswer): string => `${path} ${version}`;

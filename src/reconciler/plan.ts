@@ -1,4 +1,5 @@
 import { commitTrigger } from '../job/defaults.ts';
+import { tasksOf } from '../job/fan-out.ts';
 import type { Catalog, DesiredJob, InvalidJob } from '../job/model.ts';
 import { formatProblem } from '../job/problems.ts';
 import type { LedgerView } from '../ledger/port.ts';
@@ -124,8 +125,12 @@ function plannedActions(name: string, input: JobInput, actual: Actual): readonly
 /** A job with a valid manifest: what is due, or else the one line that says why nothing is. */
 function desiredActions(desired: DesiredJob, input: JobInput, actual: Actual): readonly Action[] {
   const { name: job, path } = desired;
-  const outdated = actual.live.filter((run) => isOutdated(run, desired)).map(({ record }) => supersededAction(record));
-  const cutOff = actual.live.filter((run) => isCutOff(run, desired)).map(({ record }) => claimAgain(record));
+  const cutOff = actual.live
+    .filter((run) => isCutOff(run, desired, input))
+    .map(({ record }) => claimAgain(record, desired));
+  const outdated = actual.live
+    .filter((run) => isOutdated(run, desired) && !isCutOff(run, desired, input))
+    .map(({ record }) => supersededAction(record));
   const due = dueRuns(desired, input, actual);
   const refused = due.length > 0 ? input.refuses(desired) : [];
   if (refused.length > 0 && due.length > 0) {
@@ -143,17 +148,26 @@ function desiredActions(desired: DesiredJob, input: JobInput, actual: Actual): r
   return [unchangedAction(desired, input, actual)];
 }
 
-/** A run whose claim alone is there: who has the same spec takes it up under its own number. */
-const isCutOff = (run: LiveRun, { digest }: DesiredJob): boolean =>
-  run.mine &&
-  run.partial === true &&
-  !run.held &&
-  !run.parked &&
-  run.cancelled === undefined &&
-  run.record.digest === digest;
+/**
+ * A run whose claim alone is there, and that is to be executed as the job is now, under its own number: its start was cut off, or the
+ * job has changed while it waited. Of a change, a commit run is the exception: another one takes its place.
+ */
+function isCutOff(run: LiveRun, desired: DesiredJob, { refuses }: PlanInput): boolean {
+  const { record, partial } = run;
+  if (!isClaimAlone(run)) return false;
+  if (record.digest === desired.digest) return partial === true;
+  if (record.trigger.kind === 'commit' || refuses(desired).length > 0) return false;
+  const names =
+    record.tasks === undefined ? undefined : new Set(tasksOf(desired.manifest.spec).map(({ name }) => name));
+  return names === undefined || (record.tasks ?? []).every((task) => names.has(task));
+}
 
-function claimAgain({ job, run, trigger, path }: LiveRun['record']): Action {
-  return { job, action: 'run', run, trigger, path, reason: 'Interrupted', message: 'runs: its start was cut off' };
+const isClaimAlone = ({ mine, held, parked, cancelled }: LiveRun): boolean =>
+  mine && !held && !parked && cancelled === undefined;
+
+function claimAgain({ job, run, trigger, digest }: LiveRun['record'], desired: DesiredJob): Action {
+  const why = digest === desired.digest ? 'its start was cut off' : 'the job has changed while it waited';
+  return { job, action: 'run', run, trigger, path: desired.path, reason: 'Interrupted', message: `runs: ${why}` };
 }
 
 type Due = Pick<Action, 'reason' | 'message' | 'changes'> & { readonly trigger: Trigger };
@@ -220,8 +234,7 @@ function isDue(desired: DesiredJob, { catalog }: PlanInput, { commitDigest, stat
  * Whether a run was claimed for what the job does not say any more, and nothing of it is put down. While the job still says it,
  * the run goes on under its number, whoever claimed it.
  */
-const isOutdated = ({ mine, held, parked, cancelled, record }: LiveRun, { digest }: DesiredJob): boolean =>
-  mine && !held && !parked && cancelled === undefined && record.digest !== digest;
+const isOutdated = (run: LiveRun, { digest }: DesiredJob): boolean => isClaimAlone(run) && run.record.digest !== digest;
 
 function supersededAction({ job, run, trigger, path }: LiveRun['record']): Action {
   const message = `records: the job has changed before run ${run} was started`;

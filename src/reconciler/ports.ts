@@ -3,7 +3,7 @@ import type { FinishedRun, Ledger, LedgerView } from '../ledger/port.ts';
 import type { AttemptStart, LiveRun, OutputLine, RunFile, RunKey, Runner } from '../runner/port.ts';
 import type { JobDefaults, Outcome, PlannedAction, Trigger } from '../schemas/index.ts';
 import type { Snapshot, Source } from '../sources/port.ts';
-import type { RunEnd } from './dispatch.ts';
+import type { RunEnd, RunWait } from './dispatch.ts';
 import type { RunRequest } from './plan.ts';
 import type { Capacities } from './queue/index.ts';
 
@@ -29,6 +29,8 @@ export type ReconcilerEvent =
       /** Since when the run waited: RFC 3339, UTC. */
       readonly queued: string;
     }
+  /** After each pass: the runs that have not begun. */
+  | { readonly kind: 'waiting'; readonly waits: readonly RunWait[] }
   | { readonly kind: 'output'; readonly line: OutputLine }
   | { readonly kind: 'finished'; readonly outcome: Outcome }
   | { readonly kind: 'recorded'; readonly key: RunKey; readonly commit: string | null }

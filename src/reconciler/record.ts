@@ -1,4 +1,5 @@
 import type { DesiredJob } from '../job/model.ts';
+import { stillTaken } from '../job/rules-parameters.ts';
 import type { LedgerView } from '../ledger/port.ts';
 import type { RunKey, RunRecord, UpstreamRun } from '../runner/port.ts';
 import type { PlannedAction } from '../schemas/index.ts';
@@ -13,7 +14,7 @@ export interface RecordParts {
   readonly desired: DesiredJob;
   readonly revision: string;
   readonly covered: Covered;
-  readonly request: RunRequest | undefined;
+  readonly request: Pick<RunRequest, 'args' | 'requestedBy' | 'rerunOf' | 'tasks'> | undefined;
   /** All values of the job's parameters for this run, defaults included. */
   readonly params: Readonly<Record<string, string>>;
   readonly chain: string;
@@ -44,7 +45,10 @@ export function runRecord({ action, desired, request, now, ...parts }: RecordPar
 }
 
 /** The chain that a planned run belongs to: a commit, an instant or a request starts one, an upstream run passes its own on. */
-export function chainOf({ trigger }: PlannedAction, { catalog, view, live }: Observation): string {
+export function chainOf(
+  { trigger }: PlannedAction,
+  { catalog, view, live }: Pick<Observation, 'catalog' | 'view' | 'live'>,
+): string {
   switch (trigger?.kind) {
     case 'schedule':
       return trigger.at;
@@ -60,7 +64,7 @@ export function chainOf({ trigger }: PlannedAction, { catalog, view, live }: Obs
       return trigger.revision;
     case 'commit':
     case undefined:
-      return catalog.revision;
+      return catalog.chain;
   }
 }
 
@@ -94,19 +98,22 @@ export async function composeRecord(
   const job = seen.catalog.jobs.get(action.job);
   if (!job) throw new TypeError(`a planned run of ${action.job}, which is no job`);
   const id = action.trigger?.kind === 'request' ? action.trigger.id : undefined;
-  const request = requests.find((candidate) => candidate.id === id);
-  // One that was claimed before goes on as it was: in its chain, and since when it waits.
+  // One that was claimed before goes on as it was: in its chain, since when it waits, and with what was asked for.
   const before =
     action.reason === 'Interrupted'
       ? seen.live.find(({ record }) => record.job === action.job && record.run === action.run)?.record
       : undefined;
+  const request =
+    requests.find((candidate) => candidate.id === id && candidate.job === action.job) ??
+    (id === undefined ? undefined : before);
+  const params = request === before ? stillTaken(job.manifest.spec, before?.params ?? {}) : (request?.params ?? {});
   const record = runRecord({
     action,
     desired: job,
     revision: before?.revision ?? seen.catalog.revision,
     covered: await parts.covered(job, seen.snapshot),
     request,
-    params: parts.params(job, request?.params ?? {}),
+    params: parts.params(job, params),
     chain: before?.chain ?? chainOf(action, seen),
     now: before?.queued ?? parts.now().toISOString(),
   });

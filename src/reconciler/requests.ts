@@ -2,7 +2,7 @@ import { isCoded, messageOf } from '../errors.ts';
 import { tasksOf } from '../job/fan-out.ts';
 import type { Catalog, DesiredJob } from '../job/model.ts';
 import { formatProblem } from '../job/problems.ts';
-import { isSetByMatrix } from '../job/rules-parameters.ts';
+import { stillTaken } from '../job/rules-parameters.ts';
 import { didYouMean, listOf, quote } from '../job/words.ts';
 import type { FoundRequest, LedgerChange, LedgerView, RequestAnswer } from '../ledger/port.ts';
 import type { LiveRun } from '../runner/port.ts';
@@ -112,10 +112,7 @@ function paramsOf(request: Request, { catalog, named }: RequestInput): Readonly<
   const of = named.get(`${job}/${run}`);
   const spec = catalog.jobs.get(job)?.manifest.spec;
   if (!of || !spec) return of && params;
-  const kept = Object.entries(of.params).filter(
-    ([name]) => Object.hasOwn(spec.parameters ?? {}, name) && !isSetByMatrix(spec, name),
-  );
-  return { ...Object.fromEntries(kept), ...params };
+  return { ...stillTaken(spec, of.params), ...params };
 }
 
 /** Why a job can't be run as it is asked for. */

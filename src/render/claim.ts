@@ -1,7 +1,7 @@
 import type { V1ConfigMap } from '@kubernetes/client-node';
 import type { RunRecord } from '../runner/port.ts';
 import type { RenderContext } from './context.ts';
-import { runAnnotations, runLabels } from './labels.ts';
+import { askedAnnotation, runAnnotations, runLabels } from './labels.ts';
 import { runObjectName } from './names.ts';
 
 /**
@@ -16,7 +16,7 @@ export function renderClaim(record: RunRecord, context: RenderContext): V1Config
       name: runObjectName('claim', context, record.job, record.run),
       namespace: context.namespace,
       labels: runLabels(context, 'claim', record),
-      annotations: runAnnotations(record, context.epoch),
+      annotations: { ...runAnnotations(record, context.epoch), ...askedAnnotation(record) },
     },
   };
 }

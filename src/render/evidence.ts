@@ -5,7 +5,13 @@ import type { PodPlan } from './steps.ts';
 export function expectationOf({ spec, steps, services, gated }: PodPlan): PodExpectation {
   const { timeouts, exitCodes } = spec;
   return {
-    steps: steps.map(({ name, container, timeoutMs, when }) => ({ name, container, timeoutMs, atEnd: when !== null })),
+    steps: steps.map(({ name, container, timeoutMs, when, advisory }) => ({
+      name,
+      container,
+      timeoutMs,
+      atEnd: when !== null,
+      advisory,
+    })),
     gated,
     services: services.map(({ name, health }) => ({ name, health })),
     runMs: timeouts.runMs,

@@ -52,6 +52,7 @@ export const LABELS = {
  * | `runledger.dev/chain` | the chain that the run belongs to |
  * | `runledger.dev/queued` | since when the run is queued: RFC 3339, UTC |
  * | `runledger.dev/requested-by` | who asked for the run, where somebody did |
+ * | `runledger.dev/request` | of claims: what was asked for, as canonical JSON, where that is more than the run itself |
  * | `runledger.dev/epoch` | the leadership that created the object |
  */
 export const ANNOTATIONS = {
@@ -62,6 +63,7 @@ export const ANNOTATIONS = {
   chain: 'runledger.dev/chain',
   queued: 'runledger.dev/queued',
   requestedBy: 'runledger.dev/requested-by',
+  request: 'runledger.dev/request',
   epoch: 'runledger.dev/epoch',
 } as const;
 
@@ -128,6 +130,36 @@ export function runAnnotations(record: RunRecord, epoch: number): Texts {
   };
 }
 
+/** What a person asked of a run: a start that was cut off goes on with it, whatever has become of the request by then. */
+export type Asked = Pick<RunRecord, 'params' | 'args' | 'rerunOf' | 'tasks'>;
+
+/** The annotation of the claim of a run that was asked for; none for others, which follow from their manifest. */
+export function askedAnnotation({ trigger, params, args, rerunOf, tasks }: RunRecord): Texts {
+  if (trigger.kind !== 'request') return {};
+  const asked = {
+    params,
+    args,
+    ...(rerunOf === undefined ? {} : { rerunOf }),
+    ...(tasks === undefined ? {} : { tasks }),
+  };
+  return { [ANNOTATIONS.request]: canonicalJson(asked) };
+}
+
+/** What a claim says that was asked for; undefined where it says nothing that can be read. */
+export function askedIn({ metadata }: Labelled): Asked | undefined {
+  try {
+    const {
+      params = {},
+      args = [],
+      rerunOf,
+      tasks,
+    } = JSON.parse(metadata?.annotations?.[ANNOTATIONS.request] ?? '') as Partial<Asked>;
+    return { params, args, ...(rerunOf === undefined ? {} : { rerunOf }), ...(tasks === undefined ? {} : { tasks }) };
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whose an object of a run is, as its labels and annotations say. */
 export interface ObjectIdentity extends NameScope {
   readonly component: Component;
@@ -182,8 +214,8 @@ export function identityOf(object: Labelled): ObjectIdentity | null {
 }
 
 /**
- * Whether an object that exists already is the one that this run would have created: same source, trigger and digest
- * (docs/architecture.md, Exactly once). Then it is adopted.
+ * Whether an object that exists already is this run's: same source, number and trigger (docs/architecture.md, Exactly once). A claim
+ * is then adopted; what a run executes is settled by its payload, and so that and its pods have to be of the same digest too.
  */
 export function isOfRun(identity: ObjectIdentity, scope: NameScope, record: RunRecord): boolean {
   return (
@@ -191,7 +223,6 @@ export function isOfRun(identity: ObjectIdentity, scope: NameScope, record: RunR
     identity.source === scope.source &&
     identity.job === record.job &&
     identity.run === record.run &&
-    identity.digest === record.digest &&
     identity.trigger === canonicalJson(record.trigger)
   );
 }

@@ -4,11 +4,13 @@ import {
   courseOf,
   DEFAULT_AFTER_HOOK,
   DEFAULT_BEFORE_HOOK,
+  DEFAULT_SHUTDOWN_HOOK,
+  type DefaultHooks,
   type EndStep,
 } from '../job/course.ts';
 import { normalizeSpec, type NormalJobSpec, type NormalStep } from '../job/defaults.ts';
 import type { RunRecord } from '../runner/port.ts';
-import type { Hooks, Job } from '../schemas/index.ts';
+import type { Job } from '../schemas/index.ts';
 import { scriptPath } from './layout.ts';
 import { type PodService, servicesOf } from './services.ts';
 
@@ -25,6 +27,8 @@ export interface PodStep extends Pick<
   readonly command: readonly string[];
   /** Null for a step proper and what comes before; else when this one of the end runs. */
   readonly when: EndStep['when'] | null;
+  /** Whether it has no say in how the attempt ends. */
+  readonly advisory: boolean;
 }
 
 /** A spec as its pods need it. */
@@ -45,6 +49,7 @@ const HOOK_CONTAINERS: ReadonlyMap<string, string> = new Map([
   [BEFORE_HOOK, 'runledger-before'],
   [AFTER_HOOK, 'runledger-after'],
   [DEFAULT_AFTER_HOOK, 'runledger-default-after'],
+  [DEFAULT_SHUTDOWN_HOOK, 'runledger-default-shutdown'],
 ]);
 
 /** What the record of a task (taskRecord) amounts to in a pod. */
@@ -54,20 +59,20 @@ export const planRecord = ({ spec, args, defaultHooks }: RunRecord): PodPlan => 
  * What the spec of a task amounts to in a pod. `args` (from after `--` on a command line) go to the last step proper; the hooks
  * of the controller's configuration stand around all others.
  */
-export function planPod(written: Job['spec'], args: readonly string[] = [], defaultHooks: Hooks = {}): PodPlan {
+export function planPod(written: Job['spec'], args: readonly string[] = [], defaultHooks: DefaultHooks = {}): PodPlan {
   const course = courseOf(written, defaultHooks);
   const last = course.steps.length - 1;
   const steps = [
-    ...course.steps.map((step, index) => podStep(step, index === last ? args : [], null)),
-    ...course.end.map((step) => podStep(step, [], step.when)),
+    ...course.steps.map((step, index) => podStep(step, index === last ? args : [], null, false)),
+    ...course.end.map((step) => podStep(step, [], step.when, step.advisory)),
   ];
   const services = servicesOf(written);
   return { spec: normalizeSpec(written), steps, services, gated: steps.length > 1 || services.length > 0 };
 }
 
-function podStep(step: NormalStep, args: readonly string[], when: PodStep['when']): PodStep {
+function podStep(step: NormalStep, args: readonly string[], when: PodStep['when'], advisory: boolean): PodStep {
   const { execute, ...rest } = step;
-  const own = { ...rest, container: HOOK_CONTAINERS.get(step.name) ?? step.name, when };
+  const own = { ...rest, container: HOOK_CONTAINERS.get(step.name) ?? step.name, when, advisory };
   return execute.kind === 'script'
     ? { ...own, script: execute.script, command: [...execute.shell, scriptPath(step.name), ...args] }
     : { ...own, script: null, command: [...execute.command, ...execute.args, ...args] };

@@ -31,7 +31,7 @@ export interface RunRecord extends RunKey {
   /** The names of the only tasks that it executes; absent: all of the fan-out. */
   readonly tasks?: readonly string[];
   /** The scripts that the controller's configuration puts around those of every job. */
-  readonly defaultHooks?: { readonly before?: string; readonly after?: string };
+  readonly defaultHooks?: { readonly before?: string; readonly after?: string; readonly shutdown?: string };
   /** What the runs that it needed ended with, by job; only where the job has needs. */
   readonly needs?: Readonly<Record<string, UpstreamRun>>;
   readonly chain: string;

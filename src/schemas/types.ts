@@ -1041,7 +1041,10 @@ export interface DefaultHooks {
   readonly before?: string;
   /** Runs after the steps, and after the hook of the job, in any case. */
   readonly after?: string;
-  /** Runs once when what executes the jobs is shut down. */
+  /**
+   * Runs last of all before the pod of an attempt goes, whatever became of the rest: after failures, time-outs and
+   * cancellations too, within what is left of timeouts.finally. How it ends changes no outcome.
+   */
   readonly shutdown?: string;
 }
 
@@ -1118,8 +1121,8 @@ export interface JobStatus {
   /** The manifest that the status speaks of; for a removed job, the last one. */
   readonly source: JobStatusSource;
   /**
-   * Idle: nothing to do. Queued: a run waits. Running: a run is executed. Suspended: no new runs by order of the
-   * manifest. Invalid: no new runs until the manifest is repaired.
+   * Idle: nothing to do. Queued: a run waits, for 10 s or longer. Running: a run has been executed for 10 s or longer.
+   * Suspended: no new runs by order of the manifest. Invalid: no new runs until the manifest is repaired.
    */
   readonly phase: Phase;
   /** What holds for the job, in Kubernetes' form. */
@@ -1128,7 +1131,10 @@ export interface JobStatus {
   readonly lastRuns: readonly RunSummary[];
   /** The coming instants of the schedules. */
   readonly next: readonly Instant[];
-  /** What the queued run waits for, as a sentence. */
+  /**
+   * What its runs that have not begun wait for; of more than three runs, the first three. Their places in the queue
+   * change too often for a commit: runledger get shows them.
+   */
   readonly waiting?: string;
   /** The number that the next run gets. */
   readonly nextRun: RunNumber;

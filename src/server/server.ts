@@ -12,6 +12,8 @@ export interface ServerParts {
   readonly notReady: () => string | null;
   /** In the text format of Prometheus. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  /** What waits now, of every source; JSON. */
+  readonly queue: () => unknown;
   /** The sources that take webhooks. */
   readonly hooks: ReadonlyMap<string, Hook>;
   /** Told of every webhook; `unknown` stands for every source that takes none. */
@@ -83,7 +85,8 @@ async function handle(
     const { contentType, text } = await parts.metrics();
     return answer(response, 200, text, contentType);
   }
-  return answer(response, 404, 'there are /healthz, /readyz, /metrics and /hooks/<source>');
+  if (path === '/queue') return answer(response, 200, JSON.stringify(parts.queue()), 'application/json');
+  return answer(response, 404, 'there are /healthz, /readyz, /metrics, /queue and /hooks/<source>');
 }
 
 function answer(

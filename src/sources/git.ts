@@ -53,8 +53,8 @@ export async function openGitSource(options: GitSourceOptions): Promise<Source> 
     const branch = branchOf(advertised, clone.url, options.branch);
     const tip = await clone.update(branch, advertised, signal);
     if (tip === null) throw branchMissing(clone.url, branch, advertised);
-    const { tree: root, author } = await clone.readCommit(tip);
-    const committed = new Date(author.timestamp * 1000).toISOString();
+    const { tree: root, committer } = await clone.readCommit(tip);
+    const committed = new Date(committer.timestamp * 1000).toISOString();
     const tree = folder === '' ? root : await findFolder(clone, root, folder);
     if (tree === undefined) throw pathMissing(folder, `branch ${branch} of ${clone.url} (at ${tip.slice(0, 10)})`);
     memory.manifests = await listManifests(clone, { root, folder, tree }, memory.manifests);

@@ -32,6 +32,25 @@ course('puts hooks around the steps and around those of finally', () => {
   assert.equal(steps[0]?.execute, { kind: 'script', shell: ['/bin/sh', '-e'], script: './prepare' });
 });
 
+course('puts those of the configuration around these, and one last that has no say', () => {
+  const { steps, end } = courseOf(
+    { hooks: { before: 'b', after: 'c' }, run: 'true' },
+    { before: 'a', after: 'd', shutdown: 'e' },
+  );
+  assert.equal(
+    steps.map(({ name }) => name),
+    ['defaults.hooks.before', 'hooks.before', 'run'],
+  );
+  assert.equal(
+    end.map(({ name, when, advisory }) => [name, when, advisory]),
+    [
+      ['hooks.after', 'always', false],
+      ['defaults.hooks.after', 'always', false],
+      ['defaults.hooks.shutdown', 'always', true],
+    ],
+  );
+});
+
 course('is the steps alone where a job says no more', () => {
   const { steps, end } = courseOf({ run: 'true' });
   assert.equal([steps.map(({ name }) => name), end], [['run'], []]);

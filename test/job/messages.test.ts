@@ -146,6 +146,20 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    name: 'two ways to fan out, and a shell for what needs none',
+    spec: [
+      'steps: [{ name: a, command: [x], shell: [sh] }]',
+      'finally: [{ name: b, command: [x], shell: [sh] }]',
+      'tasks: [a]',
+      'matrix: { b: [1] }',
+    ],
+    says: [
+      '5:1: spec: has both tasks and matrix; keep one',
+      '6:36: spec.steps[0].shell: has shell without run; shell only goes with run',
+      '7:38: spec.finally[0].shell: has shell without run; shell only goes with run',
+    ],
+  },
+  {
     name: 'names of steps, and where they work',
     spec: [
       'steps:',

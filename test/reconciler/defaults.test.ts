@@ -27,12 +27,12 @@ test('what the job says itself wins, field by field', () => {
     env: { A: 'default', B: 'default' },
     timeouts: { run: '1m', grace: '7s' },
     resources: { limits: { memory: '1Gi' } },
-    hooks: { before: 'echo before' },
+    hooks: { before: 'echo before', shutdown: 'echo gone' },
   });
   assert.equal(spec.env, { A: 'job', B: 'default' });
   assert.equal(spec.timeouts, { run: '5m', grace: '7s' });
   assert.equal(spec.resources, { limits: { memory: '1Gi' } });
-  assert.equal(defaultHooks, { before: 'echo before' });
+  assert.equal(defaultHooks, { before: 'echo before', shutdown: 'echo gone' });
 });
 
 test('a job that names any resources has these alone', () => {

@@ -58,7 +58,8 @@ test('a run that has to wait is put down, once', () => {
   const waiting = live(a, 2, { held: false, record: { trigger: { kind: 'request', id: 'r' } } });
   const first = decide([running, waiting]);
   assert.equal(startsOf(first), ['a 2']);
-  assert.equal([...first.waits], [['a/2', 'for run 1 of a in group a']]);
+  const wait = { job: 'a', run: 2, for: 'for run 1 of a in group a', now: 'for run 1 of a in group a, position 1' };
+  assert.equal([...first.waits], [['a/2', wait]]);
   assert.equal(startsOf(decide([running, { ...waiting, held: true }])), []);
 });
 
@@ -99,7 +100,7 @@ test('it holds its group and its capacity all the same', () => {
   const [a, b] = [job('a', 'a'), job('b', 'b')];
   const theirs = live(a, 1, { mine: false, attempts: [attempt(null)] });
   const same = decide([theirs, live(a, 2, { record: { trigger: { kind: 'request', id: 'r' } } })]);
-  assert.equal([startsOf(same), [...same.waits.values()]], [[], ['for run 1 of a in group a']]);
+  assert.equal([startsOf(same), [...same.waits.values()].map((wait) => wait.for)], [[], ['for run 1 of a in group a']]);
   assert.equal(startsOf(decide([theirs, live(b, 1)])), ['b 1 default.1']);
   assert.equal(startsOf(decide([theirs, live(b, 1)], { attempts: 1 })), []);
   const replacing = job('a', 'c', { concurrency: { policy: 'replace' } });
@@ -197,7 +198,10 @@ test('timeouts.queue counts while a run waits for what it needs, too', () => {
   const jobs = [build, deploy];
   const before = decide(runs, { jobs });
   assert.equal([endsOf(before), before.wakeAt, startsOf(before)], [[], now + 1_000, []]);
-  assert.equal([...before.waits], [['deploy/1', 'for run 1 of build']]);
+  assert.equal(
+    [...before.waits.values()].map((wait) => wait.now),
+    ['for run 1 of build'],
+  );
   assert.equal(endsOf(decide(runs, { jobs, now: now + 1_000 })), ['deploy 1 timed-out QueueTimeout']);
 });
 

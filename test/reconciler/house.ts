@@ -17,6 +17,7 @@ import {
   type ProcessRunner,
 } from '../../src/runner/process/index.ts';
 import type { Runner } from '../../src/runner/port.ts';
+import type { Secrets } from '../../src/runner/process/secrets.ts';
 import type { JobStatus, Outcome } from '../../src/schemas/index.ts';
 import { commitFiles, initRepository, temporaryDirectory } from '../support/git.ts';
 
@@ -39,6 +40,7 @@ export interface KeeperOptions {
   /** Puts something around the runner, which keeps its state in this folder. */
   readonly around?: (runner: Runner, stateDir: string) => Runner;
   readonly reached?: ReconcilerParts['reached'];
+  readonly secrets?: Secrets;
 }
 
 /** A repository in a folder, its ledger, and those who reconcile it. */
@@ -67,12 +69,19 @@ const openFolder = (folder: string) => openTarget(folder, {}, { cwd: folder, env
 
 /** Somebody who reconciles the repository in a folder. */
 export async function openKeeper(folder: string, options: KeeperOptions = {}): Promise<Housekeeper> {
-  const { attempts = 4, mostLive = 1_000, now = () => new Date(), around = (inner) => inner, reached } = options;
+  const {
+    attempts = 4,
+    mostLive = 1_000,
+    now = () => new Date(),
+    around = (inner) => inner,
+    reached,
+    secrets = new Map(),
+  } = options;
   const repository = await openFolder(folder);
   const events: ReconcilerEvent[] = [];
   const runner = createProcessRunner({
     stateDir: repository.stateDir,
-    secrets: new Map(),
+    secrets,
     events: { changed: (key) => reconciler.changed(key), output: (line) => events.push({ kind: 'output', line }) },
     env: { PATH: process.env['PATH'] },
     now,

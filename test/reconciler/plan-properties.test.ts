@@ -4,7 +4,6 @@ import * as assert from 'uvu/assert';
 import type { DesiredJob } from '../../src/job/model.ts';
 import { triggerFacts } from '../../src/reconciler/facts.ts';
 import { plan, type PlanInput } from '../../src/reconciler/plan.ts';
-import type { Observation } from '../../src/reconciler/ports.ts';
 import { chainOf } from '../../src/reconciler/record.ts';
 import type { LiveRun } from '../../src/runner/port.ts';
 import type { Job, JobStatus, PlannedAction, Trigger } from '../../src/schemas/index.ts';
@@ -163,7 +162,7 @@ function claims(given: Case, actions: readonly PlannedAction[], upTo: number = I
     .slice(0, upTo)
     .map((action) => {
       const desired = given.jobs.find(({ name }) => name === action.job)!;
-      const chain = chainOf(action, input as unknown as Observation);
+      const chain = chainOf(action, input);
       return live(desired, action.run ?? 0, { record: { trigger: action.trigger!, chain }, held: false });
     });
 }

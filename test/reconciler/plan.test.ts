@@ -4,7 +4,7 @@ import type { DesiredJob } from '../../src/job/model.ts';
 import type { LiveRun } from '../../src/runner/port.ts';
 import { manifestFacts } from '../../src/reconciler/facts.ts';
 import { plan, type PlanInput } from '../../src/reconciler/plan.ts';
-import { attempt, exited, job, live, REVISION, status, summary, world } from './world.ts';
+import { attempt, exited, job, live, NOW, REVISION, status, summary, world } from './world.ts';
 
 const running = (desired: DesiredJob, run: number): LiveRun => live(desired, run, { attempts: [attempt(null)] });
 const ended = (desired: DesiredJob, run: number): LiveRun => live(desired, run, { attempts: [attempt(exited(0))] });
@@ -138,6 +138,28 @@ test('a request makes one run, ever', () => {
     plan(world({ jobs: [desired], statuses: [recorded], rest })).map(({ action }) => action),
     ['none'],
   );
+});
+
+test('a claim alone is executed as the job is now, but for a commit run, which another one takes the place of', () => {
+  const desired = job('a', 'b', { on: {} });
+  const triggers = [
+    { kind: 'request', id: 'r1' },
+    { kind: 'schedule', at: NOW.toISOString() },
+    { kind: 'needs', job: 'x', run: 1 },
+  ] as const;
+  for (const trigger of triggers) {
+    const claim = live(job('a', 'a'), 1, { held: false, record: { trigger } });
+    const input = world({ jobs: [desired], live: [claim] });
+    assert.equal(lines(input), ['a run 1 Interrupted | runs: the job has changed while it waited'], trigger.kind);
+    const refused = world({ jobs: [desired], live: [claim], rest: { refuses: () => ['spec.services'] } });
+    assert.equal(lines(refused), ['a record 1 Superseded | records: the job has changed before run 1 was started']);
+  }
+  const commit = live(job('a', 'a'), 1, { held: false });
+  assert.equal(lines(world({ jobs: [desired], live: [commit] })), [
+    'a record 1 Superseded | records: the job has changed before run 1 was started',
+  ]);
+  const tasks = live(job('a', 'a'), 1, { held: false, record: { trigger: triggers[0], tasks: ['gone'] } });
+  assert.match(lines(world({ jobs: [desired], live: [tasks] }))[0] ?? '', 'Superseded', 'nothing would be left to do');
 });
 
 test('invalid manifests are listed with their first problem and start nothing, whatever the ledger says', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { until } from '../runner/world.ts';
-import { type House, type Housekeeper, told, withHouse } from './house.ts';
+import { type House, type Housekeeper, manifest, told, withHouse } from './house.ts';
 
 const test = suite('runs from manifest to outcome');
 
@@ -177,6 +177,58 @@ test('abort ends the tasks that run and those that are left', () =>
 const marked = (house: House, name: string, more: string): string =>
   `concurrency: { group: g${more} }\nrun: |\n  echo "${name} on" >> ${house.dir}/log\n  sleep 0.3\n  echo "${name} off" >> ${house.dir}/log`;
 
+test('in a work tree with changes that nobody commits, a chained job follows each run of what it needs', () =>
+  withHouse(async (house) => {
+    await house.commit({ build: 'run: echo 1', pack: 'needs: [build]\nrun: echo' });
+    assert.is((await house.settle()).outcomes.length, 2);
+    for (const [index, run] of [2, 3].entries()) {
+      writeFileSync(join(house.folder, 'build.yaml'), manifest('build', `run: echo uncommitted ${index}`));
+      assert.equal(told(await house.settle()), [
+        `build #${run} succeeded Completed`,
+        `pack #${run} succeeded Completed`,
+      ]);
+    }
+    assert.equal(told(await house.settle()), [], 'and not again');
+    const chain = (await house.outcome('pack', 3))?.chain ?? '';
+    assert.match(chain, /^[0-9a-f]{40}\+dirty\.[0-9a-f]{16}$/);
+    assert.is((await house.outcome('build', 3))?.chain, chain);
+  }));
+
+test('a run that waits for what it needs is executed as its job is by then', () =>
+  withHouse(async (house) => {
+    const asking = (value: string): string =>
+      `on: {}\nneeds: [build]\nparameters: { WHO: { default: nobody } }\nrun: echo "${value} $RUNLEDGER_PARAM_WHO" >> ${house.dir}/log`;
+    await house.commit({ build: gated(house, 'build'), pack: asking('before') });
+    const keeper = await house.keeper();
+    const id = 'r1';
+    const requests = [{ job: 'pack', id, params: { WHO: 'ada' }, args: [] }];
+    // In the chain of the request: so that it waits, build is asked for in the same.
+    const stop = new AbortController();
+    const report = keeper.settle(
+      { goOn: true, requests: [...requests, { job: 'build', id, params: {}, args: [] }] },
+      stop.signal,
+    );
+    await isOn(house, 'build');
+    await until('pack is claimed', () =>
+      keeper.events.some((event) => event.kind === 'claimed' && event.action.job === 'pack'),
+    );
+    await house.commit({ pack: asking('after') });
+    keeper.reconciler.sourceChanged();
+    await until('it is claimed again', () =>
+      keeper.events.some((event) => event.kind === 'claimed' && event.action.reason === 'Interrupted'),
+    );
+    letGo(house, 'build');
+    await until('pack is recorded', () =>
+      keeper.events.some((event) => event.kind === 'recorded' && event.key.job === 'pack'),
+    );
+    stop.abort();
+    assert.equal(
+      told(await report).filter((line) => line.startsWith('pack')),
+      ['pack #1 succeeded Completed'],
+    );
+    assert.equal(linesOf(house, 'log'), ['after ada'], 'with what was asked for');
+  }));
+
 test('runs of a shared group follow each other with queue, and run side by side with allow', () =>
   withHouse(async (house) => {
     await house.commit({ a: marked(house, 'a', ''), b: marked(house, 'b', ''), c: marked(house, 'c', '') });
@@ -310,6 +362,25 @@ test('a job that is removed is cancelled, whether it runs or waits, and runs aga
     assert.equal(linesOf(house, 'log'), []);
     await house.commit({ b: waiting });
     assert.equal(told(await house.settle()), ['b #2 succeeded Completed'], 'it was never executed before');
+  }));
+
+test('a job that is suspended while it runs goes on, and starts nothing more until it may again', () =>
+  withHouse(async (house) => {
+    await house.commit({ a: gated(house, 'a') });
+    const keeper = await house.keeper();
+    const going = goOn(keeper);
+    await isOn(house, 'a');
+    await house.commit({ a: `suspend: true\nrun: echo >> ${house.dir}/log` });
+    keeper.reconciler.sourceChanged();
+    await until('it is seen', () => keeper.events.filter(({ kind }) => kind === 'planned').length > 1);
+    letGo(house, 'a');
+    await going.recorded('a #1');
+    assert.equal(told(await going.stop()), ['a #1 succeeded Completed']);
+    assert.equal(told(await house.settle()), []);
+    assert.is((await house.status('a'))?.phase, 'Suspended');
+    await house.commit({ a: `run: echo ran >> ${house.dir}/log` });
+    assert.equal(told(await house.settle()), ['a #2 succeeded Completed']);
+    assert.equal(linesOf(house, 'log'), ['ran']);
   }));
 
 test('a file that no longer parses lets its runs go on, and starts none', () =>

@@ -122,6 +122,7 @@ export function world({ jobs = [], catalog, statuses = [], live: runs = [], rest
   return {
     catalog: {
       revision: REVISION,
+      chain: REVISION,
       jobs: new Map(jobs.map((each) => [each.name, each])),
       runnerSets: new Map(),
       invalidJobs: new Map(),

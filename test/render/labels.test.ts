@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { identityOf, isOfRun, LABELS, triggerOf } from '../../src/render/labels.ts';
+import { askedIn, identityOf, isOfRun, LABELS, triggerOf } from '../../src/render/labels.ts';
 import { CONTEXT, jobWith, readJob, recordOf, renderRun } from './world.ts';
 
 const test = suite('labels');
@@ -25,6 +25,15 @@ test('every object of a run says whose it is', () => {
   }
 });
 
+test('a claim carries what was asked for, and nothing where nobody asked', () => {
+  const asked = { params: { REGION: 'us' }, args: ['--all'], rerunOf: 3, tasks: ['unit'] };
+  const requested = recordOf(jobWith({ run: 'x' }), { ...asked, trigger: { kind: 'request', id: 'r1' } });
+  assert.equal(askedIn(renderRun(requested).claim), asked);
+  assert.is(askedIn(renderRun(requested).pod), undefined, 'who may look at pods need not see it');
+  assert.is(askedIn(renderRun(record).claim), undefined);
+  assert.is(askedIn({ metadata: { annotations: { 'runledger.dev/request': '{' } } }), undefined);
+});
+
 test('labels of the job are on the pod, and never instead of our own', () => {
   const { pod, claim } = renderRun(record);
   assert.is(pod.metadata?.labels?.['team'], 'data');
@@ -36,16 +45,11 @@ test('labels of the job are on the pod, and never instead of our own', () => {
   assert.is(labels?.[LABELS.protect], 'true');
 });
 
-test('an object of another run, trigger, digest, source or installation is not this one', () => {
+test('an object of another run, trigger, source or installation is not this one', () => {
   const identity = identityOf(renderRun(record).claim);
   assert.ok(identity);
   const revision = 'b7e19d0c54f3a2286ed91b07c3f8a46d5120e79b';
-  for (const change of [
-    { run: 13 },
-    { job: 'other' },
-    { digest: 'v1:other' },
-    { trigger: { kind: 'commit', revision } as const },
-  ])
+  for (const change of [{ run: 13 }, { job: 'other' }, { trigger: { kind: 'commit', revision } as const }])
     assert.not(isOfRun(identity, CONTEXT, { ...record, ...change }), JSON.stringify(change));
   assert.not(isOfRun(identity, { ...CONTEXT, source: 'other' }, record));
   assert.not(isOfRun(identity, { ...CONTEXT, installation: 'other' }, record));

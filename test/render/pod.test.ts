@@ -256,7 +256,7 @@ test('hooks run in the image of the first step and as its user', () => {
     { name: 'b', run: 'x', image: 'second' },
   ];
   const job = jobWith({ hooks: { before: 'y', after: 'z' }, steps, finally: [{ name: 'c', run: 'x' }] });
-  const { pod, payload } = renderRun(recordOf(job, { defaultHooks: { before: 'v', after: 'w' } }));
+  const { pod, payload } = renderRun(recordOf(job, { defaultHooks: { before: 'v', after: 'w', shutdown: 'u' } }));
   assert.equal(
     pod.spec?.containers.map(({ name, image, securityContext }) => [name, image, securityContext?.runAsUser]),
     [
@@ -267,13 +267,14 @@ test('hooks run in the image of the first step and as its user', () => {
       ['c', 'busybox:1.36', 65532],
       ['runledger-after', 'first', 7],
       ['runledger-default-after', 'first', 7],
+      ['runledger-default-shutdown', 'first', 7],
     ],
   );
   assert.equal(
-    ['defaults.hooks.before', 'hooks.before', 'hooks.after', 'defaults.hooks.after'].map(
+    ['defaults.hooks.before', 'hooks.before', 'hooks.after', 'defaults.hooks.after', 'defaults.hooks.shutdown'].map(
       (name) => payload.data?.[`script.${name}`],
     ),
-    ['v', 'y', 'z', 'w'],
+    ['v', 'y', 'z', 'w', 'u'],
   );
   assert.is(variables(pod.spec?.containers[1] as V1Container)['A'], undefined);
 });

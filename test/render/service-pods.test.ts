@@ -154,6 +154,19 @@ if (world) {
     assert.equal(verdict.phase === 'ended' && verdict.ending, { kind: 'exited', step: 'one', exitCode: 3 });
   });
 
+  test('the last hook of the configuration runs after a success and a failure, and changes no outcome', async () => {
+    const defaultHooks = { shutdown: 'echo bye; exit 7' };
+    const well = await start('shutdown', { timeouts, run: 'true' }, { defaultHooks });
+    assert.equal(codesOf(await well.ended()), { run: 0, 'runledger-default-shutdown': 7 });
+    const success = await well.verdict();
+    assert.equal(success.phase === 'ended' && success.ending, { kind: 'exited', step: 'run', exitCode: 0 });
+    const failed = await start('shutdown-failed', { timeouts, run: 'exit 3' }, { defaultHooks });
+    assert.equal(codesOf(await failed.ended()), { run: 3, 'runledger-default-shutdown': 7 });
+    assert.is(await failed.log('runledger-default-shutdown'), 'bye\n');
+    const failure = await failed.verdict();
+    assert.equal(failure.phase === 'ended' && failure.ending, { kind: 'exited', step: 'run', exitCode: 3 });
+  });
+
   test('a hook after the steps that fails makes the run fail', async () => {
     const pod = await start('after', { timeouts, hooks: { after: 'exit 9' }, run: 'true' });
     assert.equal(codesOf(await pod.ended()), { run: 0, 'runledger-after': 9 });

@@ -107,6 +107,27 @@ for (const [what, spec, ending, printed] of table)
     }),
   );
 
+const shutdowns: readonly (readonly [what: string, spec: Spec, ending: AttemptEnding, printed: string])[] = [
+  ['a success', { run: 'echo run', hooks: { after: 'echo after' } }, exited('run', 0), 'run after bye'],
+  ['a failure', { run: 'exit 3' }, exited('run', 3), 'bye'],
+  [
+    'a time-out',
+    { timeouts: { run: '1s' }, run: 'sleep 60' },
+    { kind: 'timeout', timeout: 'run', step: 'run', exitCode: 143, limit: '1s' },
+    'bye',
+  ],
+];
+for (const [what, spec, ending, printed] of shutdowns)
+  end(`the last hook of the configuration runs after ${what}, and that it fails changes nothing`, () =>
+    withWorld(async (world) => {
+      const attempt = await world.run(spec, { record: { defaultHooks: { shutdown: 'echo bye; exit 9' } } });
+      const { kind } = attempt.ending ?? {};
+      assert.equal([kind, attempt.ending && 'step' in attempt.ending && attempt.ending.step], [ending.kind, 'run']);
+      if (ending.kind === 'exited') assert.equal(attempt.ending, ending);
+      assert.is(world.lines.map(({ text }) => text).join(' '), printed);
+    }),
+  );
+
 end('steps at the end share folders and variables with the others, and their secrets are redacted', () =>
   withWorld(async (world) => {
     const { text, output, ending } = await world.run(

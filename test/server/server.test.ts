@@ -28,6 +28,7 @@ test.before.each(async (context) => {
     healthy: () => state.healthy,
     notReady: () => state.notReady,
     metrics: () => metrics.text(),
+    queue: () => [{ source: 'platform', leads: true, waiting: [{ job: 'a', run: 2, waits: 'for x, position 1' }] }],
     hooks: new Map([hook('platform', 'main'), hook('whatever')]),
     onHook: (source, verdict) => metrics.source(source).hook(verdict),
   });
@@ -57,6 +58,13 @@ function raw({ server }: World, text: string): Promise<string> {
     socket.once('error', reject);
   });
 }
+
+test('what waits is told as JSON', async ({ server }) => {
+  const answer = await fetch(`${server.address}/queue`);
+  assert.equal([answer.status, answer.headers.get('content-type')], [200, 'application/json']);
+  const waiting = [{ job: 'a', run: 2, waits: 'for x, position 1' }];
+  assert.equal(await answer.json(), [{ source: 'platform', leads: true, waiting }]);
+});
 
 test('webhooks of GitHub, Gitea and GitLab are taken with the right proof only', async (world) => {
   assert.is(await post(world, { 'X-Hub-Signature-256': `sha256=${hmac(SECRET)}` }), 202);

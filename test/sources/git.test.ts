@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { symlink } from 'node:fs/promises';
+import { symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CodedError } from '../../src/errors.ts';
 import { createGitHttp } from '../../src/git/http.ts';
@@ -244,6 +244,26 @@ test('of 10,000 files, one change makes only the folders on its way be read agai
   assert.is(after.manifests.length, 10_000);
   assert.is(fresh.length, 100, 'only the changed folder was listed anew');
   assert.is((await source.fetch(signal)).manifests, after.manifests, 'and nothing at all without a change');
+});
+
+test('the time of a revision is that of its commit, and not of what its author wrote long before', async () => {
+  const repository = await newRepository();
+  const first = await repository.commit({ 'a.yaml': 'a' });
+  const tree = await repository.git('rev-parse', `${first}^{tree}`);
+  const text = [
+    `tree ${tree}`,
+    'author A <a@example.com> 981173106 +0000',
+    'committer B <b@example.com> 1700000000 +0100',
+    '',
+    'rebased',
+    '',
+  ].join('\n');
+  const file = path.join(directory.path, 'commit');
+  await writeFile(file, text);
+  const id = await repository.git('hash-object', '-t', 'commit', '-w', file);
+  await repository.git('update-ref', 'refs/heads/main', id);
+  await repository.git('symbolic-ref', 'HEAD', 'refs/heads/main');
+  assert.is((await (await open(repository)).fetch(signal)).committed, '2023-11-14T22:13:20.000Z');
 });
 
 test.run();

@@ -89,4 +89,4 @@ export async function controller(
   }
 }
 
-const newFollower = (): Follower => ({ notReady: 'it was not read yet', poke: () => undefined });
+const newFollower = (): Follower => ({ notReady: 'it was not read yet', waits: null, poke: () => undefined });

@@ -4,6 +4,7 @@ import { usageError } from '../../errors.ts';
 import { formatProblem } from '../../job/problems.ts';
 import { duration } from '../../ledger/text.ts';
 import type { LedgerView } from '../../ledger/port.ts';
+import type { RunWait } from '../../reconciler/dispatch.ts';
 import type { JobStatus, RunSummary } from '../../schemas/index.ts';
 import { isRemoved } from '../../ledger/status.ts';
 import { openTarget } from '../compose.ts';
@@ -17,6 +18,7 @@ import {
   withTarget,
 } from '../options.ts';
 import { print } from '../print.ts';
+import { waitingHere } from '../waiting.ts';
 import type { Context } from '../program.ts';
 import { stopSignals } from '../signals.ts';
 import { ago, type Cell, paintFor, RESULT_LOOK, table, widthOf, type Paint } from '../terminal.ts';
@@ -34,18 +36,34 @@ export function getCommand(command: Command, context: Context): Command {
   });
 }
 
+/** A status as it is shown: with what only those know that execute the runs. */
+interface Shown extends JobStatus {
+  /** The runs that wait on this machine now, in the order of their numbers. */
+  readonly queue?: readonly { readonly run: number; readonly waits: string }[];
+}
+
+function queueOf(waits: readonly RunWait[], job: string): Pick<Shown, 'queue'> {
+  const queue = waits.filter((wait) => wait.job === job).sort((a, b) => a.run - b.run);
+  return queue.length === 0 ? {} : { queue: queue.map(({ run, now }) => ({ run, waits: now })) };
+}
+
+const waitsText = (waits: readonly RunWait[]): string =>
+  waits.map(({ job, run, now }) => `${job} run ${run} waits ${now}\n`).join('');
+
 async function get(job: string | undefined, options: GetOptions, { io }: Context): Promise<number> {
   const stop = stopSignals(io);
   const repository = await openTarget(options.in, options, io, stop.hard);
   try {
     const view = await repository.ledger.read(stop.soft);
+    const waits = await waitingHere(repository, view, io, stop.soft);
     const paint = paintFor(io.stdout, io.env);
     const width = widthOf(io.stdout, io.env);
+    const shown = (status: JobStatus): Shown => ({ ...status, ...queueOf(waits, status.job) });
     if (job === undefined) {
-      const statuses = [...view.statuses.values()].sort((a, b) => (a.job < b.job ? -1 : 1));
-      print(io, options.output, statuses, () => jobsText(statuses, width, paint));
+      const statuses = [...view.statuses.values()].sort((a, b) => (a.job < b.job ? -1 : 1)).map(shown);
+      print(io, options.output, statuses, () => `${jobsText(statuses, width, paint)}${waitsText(waits)}`);
     } else {
-      const status = statusOf(view, job);
+      const status = shown(statusOf(view, job));
       print(io, options.output, status, () => jobText(status, width, paint));
     }
     return EXIT.ok;
@@ -104,7 +122,7 @@ function runCells(run: RunSummary): readonly Cell[] {
   ];
 }
 
-function jobText(status: JobStatus, width: number, paint: Paint): string {
+function jobText(status: Shown, width: number, paint: Paint): string {
   const rows = status.lastRuns.map((run): readonly Cell[] => [
     ...runCells(run),
     { text: run.trigger.kind },
@@ -119,6 +137,8 @@ function jobText(status: JobStatus, width: number, paint: Paint): string {
     `${paint('bold', status.job)}  ${status.phase}${status.source ? `  ${status.source.path}` : ''}\n`,
     ...conditions,
     ...problems,
+    ...(status.queue ?? []).map(({ run, waits }) => `  run ${run} waits ${waits}\n`),
+    ...(status.queue === undefined && status.waiting !== undefined ? [`  ${status.waiting}\n`] : []),
     rows.length > 0 ? table(columns, rows, width, paint) : 'no run yet\n',
   ].join('');
 }

@@ -29,6 +29,7 @@ export function noticeOf(event: ReconcilerEvent): RunNotice | undefined {
     case 'recorded':
     case 'refused':
     case 'passed':
+    case 'waiting':
     case 'notice':
       return undefined;
   }

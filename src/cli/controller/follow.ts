@@ -56,6 +56,7 @@ export async function follow(
       measure.take(event);
       const notice = noticeOf(event);
       if (notice) parts.runner?.announce?.(notice);
+      if (event.kind === 'waiting') follower.waits = event.waits;
     };
     const events: RunnerEvents = {
       changed: (key) => reconciler.changed(key),
@@ -77,6 +78,7 @@ export async function follow(
     log.warn({ error: messageOf(error) }, 'ended');
   } finally {
     endLead();
+    follower.waits = null;
     left.abort();
     await parts.runner?.close('CancelRequested');
     await parts.remote?.close();

@@ -56,6 +56,7 @@ export function createMeasure(metrics: SourceMetrics, now: () => number = Date.n
         case 'planned':
         case 'claimed':
         case 'output':
+        case 'waiting':
         case 'notice':
           break;
       }

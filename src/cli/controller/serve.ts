@@ -7,7 +7,7 @@ import { resolveValue } from '../config.ts';
 import type { Io } from '../terminal.ts';
 import type { Follower, Shared } from './shared.ts';
 
-/** Serves health, metrics and webhooks for the sources. Throws `ListenForm` and `ValueMissing` (usage). */
+/** Serves health, metrics, the queue and webhooks for the sources. Throws `ListenForm` and `ValueMissing` (usage). */
 export async function serve(
   { config, options, io, metrics, log }: Shared,
   followers: ReadonlyMap<string, Follower>,
@@ -22,6 +22,12 @@ export async function serve(
       return late.map(([name, { notReady }]) => `source ${name}: ${notReady}`).join('; ');
     },
     metrics: () => metrics.text(),
+    queue: () =>
+      [...followers].map(([source, { waits }]) => ({
+        source,
+        leads: waits !== null,
+        waiting: (waits ?? []).map(({ job, run, now }) => ({ job, run, waits: now })),
+      })),
     hooks: await hooksOf(config, followers, io),
     onHook(source, verdict) {
       metrics.source(source).hook(verdict);

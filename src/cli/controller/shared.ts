@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { RunWait } from '../../reconciler/dispatch.ts';
 import { RECORD_POINTS } from '../../reconciler/ports.ts';
 import type { Cluster } from '../../runner/kubernetes/client.ts';
 import * as points from '../../runner/kubernetes/points.ts';
@@ -53,6 +54,8 @@ export interface Shared {
 export interface Follower {
   /** What keeps it from being followed, as a sentence; null: it is followed as it should, or waits to take over. */
   notReady: string | null;
+  /** The runs that wait now, if this process leads; null: it does not. */
+  waits: readonly RunWait[] | null;
   /** Has whoever leads look at the source now. */
   poke: () => void;
 }

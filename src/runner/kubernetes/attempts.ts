@@ -1,6 +1,6 @@
 import type { CodedError } from '../../errors.ts';
 import type { PodVerdict } from '../../outcome/pod.ts';
-import { ANNOTATIONS, identityOf, triggerOf } from '../../render/labels.ts';
+import { ANNOTATIONS, askedIn, identityOf, triggerOf } from '../../render/labels.ts';
 import { podName } from '../../render/names.ts';
 import type { Reason } from '../../schemas/index.ts';
 import type { AttemptEnding, AttemptOutput, AttemptState, RunRecord } from '../port.ts';
@@ -84,6 +84,7 @@ export function recordOfObjects({ claim, key, pods: ofRun }: RunObjects): RunRec
   const trigger = identity && triggerOf(identity);
   const annotations = object?.metadata?.annotations ?? {};
   if (!identity || !trigger) return undefined;
+  const requestedBy = annotations[ANNOTATIONS.requestedBy];
   return {
     ...key,
     trigger,
@@ -98,5 +99,7 @@ export function recordOfObjects({ claim, key, pods: ofRun }: RunObjects): RunRec
     labels: {},
     params: {},
     args: [],
+    ...(claim && askedIn(claim)),
+    ...(requestedBy === undefined ? {} : { requestedBy }),
   };
 }

@@ -133,7 +133,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     attempts: readonly AttemptStart[],
     given: AbortSignal,
     isRecorded: () => Promise<boolean>,
-  ): Promise<PayloadFacts | undefined> => {
+  ): ReturnType<typeof makePayload> => {
     const run = inventory.find(record);
     const names = attempts.map(({ task, number }) => ({ task: task.name, number }));
     const marks = marksWith(run?.payload?.marks ?? {}, names, new Date(scope.clock.now()).toISOString());
@@ -186,7 +186,10 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
           payloadFor(record, files, [...pods.keys()], given, isRecorded),
         );
         if (!payload) return;
-        inventory.learn(record, { record, payload });
+        const { settled, ...facts } = payload;
+        inventory.learn(record, { record: settled ?? record, payload: facts });
+        // The attempts are decided on anew, by what is put down.
+        if (settled) return events.changed(record);
         await eachOf([...pods], PODS_AT_ONCE, async ([attempt, podFor]) => {
           const pod = await unlessRefused(record, [attempt], async () => {
             const found = await makePod(parts, record, podFor(payload), given);

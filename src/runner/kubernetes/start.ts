@@ -1,8 +1,9 @@
+import type { V1ConfigMap } from '@kubernetes/client-node';
 import { asCoded, isCoded, terminalError, transientError, type CodedError } from '../../errors.ts';
 import { renderClaim } from '../../render/claim.ts';
 import { ownedBy, type Owner, type PodContext, UNKNOWN_UID } from '../../render/context.ts';
 import { identityOf, isOfRun } from '../../render/labels.ts';
-import { renderPayload } from '../../render/payload.ts';
+import { recordFrom, renderPayload } from '../../render/payload.ts';
 import { renderPod } from '../../render/pod.ts';
 import { judgePolicy, violationText, type PolicySubject, type Violation } from '../../render/policy.ts';
 import type { Policy } from '../../schemas/index.ts';
@@ -58,7 +59,8 @@ export interface PayloadParts {
 }
 
 /**
- * The payload of a run, made or adopted. Undefined where the run is over.
+ * The payload of a run, made or adopted. Undefined where the run is over. `settled`: another process has put down the run with another
+ * spec; it goes by that.
  *
  * Another process may have adopted the claim, finished the run and taken its payload away since the caller looked, even between
  * two calls here. So unless there was no time for that, claim and ledger are asked once more with the payload in place: outcomes
@@ -69,7 +71,7 @@ export async function makePayload(
   parts: StartParts,
   { claim, record, files, marks, isRecorded, isNew }: PayloadParts,
   signal: AbortSignal,
-): Promise<PayloadFacts | undefined> {
+): Promise<(PayloadFacts & { readonly settled?: RunRecord }) | undefined> {
   const { scope } = parts;
   const context = { ...scope, epoch: scope.authority.epoch };
   const rendered = toWire(renderPayload({ record, files, context, claim: ownerOf(claim) }));
@@ -82,7 +84,9 @@ export async function makePayload(
     if (mounted.made) await takeBack(scope, mounted.object, signal);
     return undefined;
   }
-  return { ...ownerOf(mounted.object), marks: marksOn(mounted.object) };
+  const facts = { ...ownerOf(mounted.object), marks: marksOn(mounted.object) };
+  const isSame = identityOf(mounted.object)?.digest === record.digest;
+  return isSame ? facts : { ...facts, settled: recordFrom(mounted.object as unknown as V1ConfigMap) };
 }
 
 /** Says on the payload that these attempts begin now, before their pods are made. */
@@ -193,7 +197,8 @@ async function createOrAdopt<T extends ApiObject>(
     const found = await findObject(cluster, resource, ref, { signal });
     if (!found) throw isCoded(error, 'AlreadyExists') ? vanishedAgain(ref.name) : error;
     const identity = identityOf(found);
-    if (identity && isOfRun(identity, scope, record)) return { object: found, made: false };
+    const ofRun = identity !== null && isOfRun(identity, scope, record);
+    if (ofRun && (what !== 'Pod' || identity.digest === record.digest)) return { object: found, made: false };
     if (identity?.installation === scope.installation && identity.source === scope.source) return 'taken';
     throw terminalError(
       'NameTaken',

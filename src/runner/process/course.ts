@@ -113,7 +113,7 @@ async function runEnd(
       const own = limit.signal.aborted
         ? stopped(limit.signal.reason as StopCause, step.name, null)
         : await runOne(options, spec, place, limit.signal);
-      if (!isWell(own, spec)) failure ??= own;
+      if (!isWell(own, spec) && !step.advisory) failure ??= own;
     }
     return failure;
   } finally {

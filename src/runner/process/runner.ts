@@ -165,7 +165,8 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
       const there = (await list(signal)).find((run) => runName(run.record) === runName(record));
       const isSame =
         there?.mine === true &&
-        there.record.digest === record.digest &&
+        // What has not been put down yet is executed as the job is by now.
+        (!there.held || there.record.digest === record.digest) &&
         isDeepStrictEqual(there.record.trigger, record.trigger);
       return isSame ? 'claimed' : 'exists';
     },

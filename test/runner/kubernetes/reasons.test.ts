@@ -168,7 +168,7 @@ const ALONE: Readonly<Record<string, readonly [Spec, Expected]>> = {
     {
       run: 'true',
       files: [{ path: 'id', secret: { name: 'nowhere', key: 'id' } }],
-      timeouts: { start: '12s', grace: '5s' },
+      timeouts: { start: '45s', grace: '5s' },
     },
     { result: 'error', reason: 'SecretMissing', message: /secret "nowhere" not found/ },
   ],
@@ -179,9 +179,9 @@ const ALONE: Readonly<Record<string, readonly [Spec, Expected]>> = {
         volumes: [{ name: 'data', configMap: { name: 'nowhere' } }],
         containers: [{ name: 'run', volumeMounts: [{ name: 'data', mountPath: '/data' }] }],
       },
-      timeouts: { start: '12s', grace: '5s' },
+      timeouts: { start: '45s', grace: '5s' },
     },
-    { result: 'error', reason: 'StartTimeout', message: /within 12s: FailedMount: .*"nowhere" not found/ },
+    { result: 'error', reason: 'StartTimeout', message: /within 45s: FailedMount: .*"nowhere" not found/ },
   ],
   'no-pod': [
     { run: 'true', pod: { containers: [{ name: 'run', ports: [{ containerPort: 99_999 }] }] } },

@@ -7,19 +7,19 @@ import { deleteObject, listObjects } from '../../../src/runner/kubernetes/object
 import { parkOutcome } from '../../../src/runner/kubernetes/park.ts';
 import { removeFinalizer } from '../../../src/runner/kubernetes/release.ts';
 import { type Scope, unopposed } from '../../../src/runner/kubernetes/scope.ts';
-import { claimRun, judgeAttempt, makePayload, makePod } from '../../../src/runner/kubernetes/start.ts';
+import { claimRun, judgeAttempt, makePayload, makePod, type StartParts } from '../../../src/runner/kubernetes/start.ts';
 import { type ConfigMap, configMaps, type Pod, pods } from '../../../src/runner/kubernetes/wire.ts';
 import type { ParkedOutcome, RunRecord } from '../../../src/runner/port.ts';
 import { eventually, openTestCluster } from '../../support/cluster.ts';
 import { IMAGE } from './world.ts';
 
-const recordOf = (job: string): RunRecord => ({
+const recordOf = (job: string, digest = '0'): RunRecord => ({
   job,
   run: 1,
   trigger: { kind: 'commit', revision: 'a'.repeat(40) },
   revision: 'a'.repeat(40),
   path: `${job}.yaml`,
-  digest: `v1:${'0'.repeat(64)}`,
+  digest: `v1:${digest.repeat(64)}`,
   covered: {},
   spec: { image: IMAGE, run: 'sleep 60' },
   labels: {},
@@ -42,18 +42,24 @@ if (test) {
     clock: systemClock,
     log: quiet,
   };
-  type Started =
-    | { readonly kind: 'started'; readonly claim: ConfigMap; readonly payload: string; readonly pod: Pod }
-    | { readonly kind: 'taken' };
-  const start = async (job: string, isRecorded: () => Promise<boolean>): Promise<Started> => {
-    const podContext = {
+  const partsOf = (): StartParts => ({
+    scope,
+    podContext: {
       image: IMAGE,
       imagePullSecrets: [],
       podDefaults: {},
       gate: { image: IMAGE, busybox: '/bin/busybox' },
-    };
-    const parts = { scope, podContext, readSecrets: async () => [], reached: async () => undefined };
-    const record = recordOf(job);
+    },
+    readSecrets: async () => [],
+    reached: async () => undefined,
+  });
+  type Started =
+    | { readonly kind: 'started'; readonly claim: ConfigMap; readonly payload: string; readonly pod: Pod }
+    | { readonly kind: 'settled'; readonly digest: string }
+    | { readonly kind: 'taken' };
+  const start = async (job: string, isRecorded: () => Promise<boolean>, digest?: string): Promise<Started> => {
+    const parts = partsOf();
+    const record = recordOf(job, digest);
     const [task] = tasksOf(record.spec);
     const claimed = await claimRun(parts, record, signal);
     if (claimed === 'taken' || !task) return { kind: 'taken' };
@@ -70,6 +76,7 @@ if (test) {
       },
       signal,
     );
+    if (payload?.settled) return { kind: 'settled', digest: payload.settled.digest };
     const pod = payload && (await makePod(parts, record, podFor(payload), signal));
     return pod ? { kind: 'started', claim: claimed.object, payload: payload.name, pod } : { kind: 'taken' };
   };
@@ -102,6 +109,14 @@ if (test) {
     assert.is(first.kind, 'started');
     assert.is(again.kind, 'started');
     assert.is((await namesOf('cut')).length, 3);
+  });
+
+  starts('a claim is adopted by who has another spec; what has been put down with it stays', async () => {
+    const claimed = await claimRun(partsOf(), recordOf('changed', '0'), signal);
+    assert.ok(claimed !== 'taken' && claimed.made);
+    assert.is((await start('changed', no, '1')).kind, 'started');
+    assert.equal(await start('changed', no, '2'), { kind: 'settled', digest: `v1:${'1'.repeat(64)}` });
+    assert.is((await namesOf('changed')).length, 3);
   });
 
   starts('a run that was recorded and let go of meanwhile is not started again', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { dump, loadAll } from 'js-yaml';
 import { openTarget, type Repository } from '../../../src/cli/compose.ts';
 import { composeReconciler } from '../../../src/cli/workshop.ts';
+import type { SettleOptions } from '../../../src/reconciler/ports.ts';
 import type { Reconciler, SettleReport } from '../../../src/reconciler/reconciler.ts';
 import { LABELS } from '../../../src/render/labels.ts';
 import type { Cluster } from '../../../src/runner/kubernetes/client.ts';
@@ -14,7 +15,7 @@ import { createKubernetesRunner } from '../../../src/runner/kubernetes/runner.ts
 import { unopposed } from '../../../src/runner/kubernetes/scope.ts';
 import { configMaps, type Pod, pods } from '../../../src/runner/kubernetes/wire.ts';
 import type { Runner } from '../../../src/runner/port.ts';
-import type { Job, Outcome, Policy } from '../../../src/schemas/index.ts';
+import type { Job, JobDefaults, Outcome, Policy } from '../../../src/schemas/index.ts';
 import { connect, eventually, type TestCluster } from '../../support/cluster.ts';
 import { commitFiles, initRepository, temporaryDirectory } from '../../support/git.ts';
 
@@ -67,6 +68,12 @@ export interface ControllerOptions {
   readonly orphanGraceMs?: number;
   /** Of the source: what no job has asked for. */
   readonly imagePullSecrets?: readonly string[];
+  /** The configuration's, for every job. */
+  readonly defaults?: JobDefaults;
+  /** Attempts at once; absent: 100. */
+  readonly attempts?: number;
+  /** The clock of the reconciler. */
+  readonly now?: () => Date;
 }
 
 /** What reconciles, as a process of its own would. */
@@ -75,7 +82,7 @@ export interface Controller {
   readonly reconciler: Reconciler;
   readonly troubles: readonly string[];
   /** Everything that is due, to its end. */
-  settle(options?: { readonly goOn?: boolean }): Promise<SettleReport>;
+  settle(options?: Partial<SettleOptions>): Promise<SettleReport>;
   /** Starts nothing more, leaves what runs to run, and lets `settle` return. */
   stop(): void;
   /** Forgets everything that is not in the cluster or on the ledger. */
@@ -103,7 +110,7 @@ export async function openController(test: TestCluster, options: ControllerOptio
     podContext: {
       image: IMAGE,
       imagePullSecrets: options.imagePullSecrets ?? [],
-      podDefaults: {},
+      podDefaults: options.defaults?.pod ?? {},
       gate: { image: IMAGE, busybox: '/bin/busybox' },
     },
     events: { changed: (key) => reconciler.changed(key), output: () => undefined },
@@ -119,7 +126,9 @@ export async function openController(test: TestCluster, options: ControllerOptio
     by: { runner: 'kubernetes', version: 'test', host: 'test' },
     mostLive: 100,
     ledgerEveryMs: 60_000,
-    capacities: () => ({ attempts: 100, sets: new Map() }),
+    capacities: () => ({ attempts: options.attempts ?? 100, sets: new Map() }),
+    ...(options.now === undefined ? {} : { now: options.now }),
+    defaults: options.defaults,
     recordForMs: 60_000,
     holdPodsForMs: options.holdPodsForMs ?? 600_000,
     inTurn: (work) => work(),
