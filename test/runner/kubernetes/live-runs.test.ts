@@ -4,7 +4,7 @@ import { podName } from '../../../src/render/names.ts';
 import type { RunObjects } from '../../../src/runner/kubernetes/inventory.ts';
 import { createLiveRuns } from '../../../src/runner/kubernetes/live-runs.ts';
 import type { Scope } from '../../../src/runner/kubernetes/scope.ts';
-import type { ConfigMap, Pod } from '../../../src/runner/kubernetes/wire.ts';
+import type { Pod } from '../../../src/runner/kubernetes/wire.ts';
 import type { AttemptState, LiveRun, RunRecord } from '../../../src/runner/port.ts';
 
 const test = suite('live runs');
@@ -91,7 +91,7 @@ const CHANGES: readonly (readonly [string, (w: ReturnType<typeof world>) => void
     'somebody asks for its end',
     ({ run }) => {
       const annotations = { 'runledger.dev/cancel': JSON.stringify({ reason: 'JobRemoved' }) };
-      run.claim = { metadata: { ...run.claim?.metadata, annotations } } as ConfigMap;
+      run.claim = { metadata: { name: 'claim', annotations } };
     },
     ({ cancelled }) => assert.is(cancelled, 'JobRemoved'),
   ],
