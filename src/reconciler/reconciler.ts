@@ -46,10 +46,10 @@ export interface Reconciler {
 /** How often to look at runs that another process executes: they ring no bell here. */
 const LOOK_MS = 500;
 /**
- * A pass is followed by a rest of so many times what it took, but no longer than this: with a thousand runs, those that change
- * meanwhile are looked at together. A source that may have changed ends it.
+ * A pass is followed by a rest of a millisecond for each run that is live, since each of them costs it something, but no longer
+ * than this: what a thousand runs do meanwhile is looked at together. A source that may have changed ends it.
  */
-const REST = { times: 4, mostMs: 100 } as const;
+const REST_MOST_MS = 100;
 /** How often to look although nobody rings. */
 const IDLE_MS = 60_000;
 /** The shortest pause before something that is due by the clock. */
@@ -196,10 +196,9 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     const watching = watchLedger(parts, () => wake.ring(), AbortSignal.any([signal, left.signal]));
     try {
       for (let busy = true; busy || (options.goOn && !stop.aborted);) {
-        const began = performance.now();
         busy = await counted(() => parts.inTurn(pass, signal));
         if (!busy && !options.goOn) break;
-        await hurry.wait(Math.min(REST.times * (performance.now() - began), REST.mostMs), signal);
+        await hurry.wait(Math.min(seen?.live.length ?? 0, REST_MOST_MS), signal);
         signal.throwIfAborted();
         if (!busy && touched.size === 0) await executor.flush(signal);
         const idle = !busy || (waiting.size === 0 && touched.size === 0);
