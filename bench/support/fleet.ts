@@ -5,6 +5,8 @@ import { startController, type ControllerProcess } from './controller.ts';
 import { onStage, type Stage } from './stage.ts';
 
 const LIMIT_MS = 600_000;
+/** How often to look at the ledger: it takes a process, which the controller pays for on a machine of few cores. */
+const LOOK_MS = 250;
 /** The controller has started, and idles. */
 const SETTLE_MS = 2_000;
 
@@ -58,7 +60,7 @@ async function measure(
     while ((await recorded(repository)) < wanted) {
       if (Number.isNaN(finishedS) && pods.ended() >= wanted) finishedS = elapsedS();
       if (elapsedS() * 1_000 > LIMIT_MS) throw new Error(`not done: ${controller.lines.at(-1)?.msg}`);
-      await sleep(100);
+      await sleep(LOOK_MS);
     }
   }
   const pushedS = elapsedS();

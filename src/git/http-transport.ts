@@ -23,6 +23,8 @@ export interface GitHttpOptions {
 const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_TOTAL_MS = 600_000;
 const MAX_CONNECT_MS = 10_000;
+/** Unless the server names a time: what is asked now and then need not connect anew, and no server is as quick to forget. */
+const KEEP_ALIVE_MS = 30_000;
 const MAX_ERROR_BYTES = 64 * 1024;
 
 /** An answer with status 200, or a redirect. */
@@ -93,6 +95,7 @@ async function createDispatcher(options: GitHttpOptions): Promise<Dispatcher> {
     proxyTls: connect,
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
   });
 }
 

@@ -9,26 +9,27 @@ export const nobody = (): boolean => false;
 
 /**
  * What is claimed is read before what is recorded: a run that is recorded and then released in between is seen in the
- * ledger; the other way round it would be seen nowhere, and run again.
+ * ledger; the other way round it would be seen nowhere, and run again. `read` reads the ledger, and whatever else has to be
+ * read after the claims.
  */
-export async function actual(
+export async function actual<Reading extends LedgerReading>(
   parts: ReconcilerParts,
-  read: () => Promise<LedgerReading>,
+  read: () => Promise<Reading>,
   handled: (key: RunKey) => boolean,
   signal: AbortSignal,
-): Promise<Pick<Observation, 'live' | 'view' | 'fresh' | 'recorded'>> {
+): Promise<Reading & Pick<Observation, 'live' | 'recorded'>> {
   const claimed = await parts.runner.list(signal);
   await parts.reached?.('betweenReads');
-  const { view, fresh } = await read();
+  const reading = await read();
   await parts.reached?.('afterReads');
   const live: LiveRun[] = [];
   const recorded: RunKey[] = [];
   for (const run of claimed) {
     // What is being recorded here is not looked up: with a thousand runs ending, every pass would read all their outcomes.
-    if (!handled(run.record) && (await isRecorded(run, view))) recorded.push(run.record);
+    if (!handled(run.record) && (await isRecorded(run, reading.view))) recorded.push(run.record);
     else live.push(run);
   }
-  return { live, view, fresh, recorded };
+  return { ...reading, live, recorded };
 }
 
 /** Whether a ledger holds requests that an earlier state of it did not. */

@@ -2,7 +2,6 @@ import { type CodedError, messageOf, transientError } from '../errors.ts';
 import type { LiveRun, RunKey } from '../runner/port.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import type { Snapshot } from '../sources/port.ts';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { actual, hasNewRequests, nobody } from './actual.ts';
 import { createAgenda } from './agenda.ts';
 import { createDirtyJobs, type DirtyJobs } from './dirty.ts';
@@ -48,10 +47,10 @@ export interface Reconciler {
 /** How often to look at runs that another process executes: they ring no bell here. */
 const LOOK_MS = 500;
 /**
- * A pass is followed by a rest as long as it took, but no longer than this: with a thousand runs, those that change
- * meanwhile are looked at together.
+ * A pass is followed by a rest of a millisecond for each run that is live, since each of them costs it something, but no longer
+ * than this: what a thousand runs do meanwhile is looked at together. A source that may have changed ends it.
  */
-const REST_MS = 100;
+const REST_MOST_MS = 100;
 /** How often to look although nobody rings. */
 const IDLE_MS = 60_000;
 /** The shortest pause before something that is due by the clock. */
@@ -60,6 +59,7 @@ const UNREADABLE = 'the ledger can not be read any more, and nothing starts on w
 
 export function createReconciler(parts: ReconcilerParts): Reconciler {
   const wake = createWake();
+  const hurry = createWake();
   const touched = createDirtyJobs();
   let sourceTouched = false;
 
@@ -84,10 +84,14 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   const planning = createPlanning(parts);
 
   const observe = async (signal: AbortSignal): Promise<Observation> => {
-    const found = await actual(parts, () => ledger.read(signal), nobody, signal);
-    const snapshot = await newest(signal); // after the claims: a job of theirs that it lacks has been removed
-    const catalog = await parts.catalogs.build(snapshot, { knownFiles: knownFiles(found) });
-    return { snapshot, catalog, ...found };
+    // The source, too, is read after the claims: a job of theirs that it lacks has been removed.
+    const read = async () => {
+      const [reading, snapshot] = await Promise.all([ledger.read(signal), newest(signal)]);
+      return { ...reading, snapshot };
+    };
+    const found = await actual(parts, read, nobody, signal);
+    const catalog = await parts.catalogs.build(found.snapshot, { knownFiles: knownFiles(found) });
+    return { ...found, catalog };
   };
 
   const settle = async (options: SettleOptions, stop: AbortSignal, signal: AbortSignal): Promise<SettleReport> => {
@@ -200,10 +204,10 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     const watching = watchLedger(parts, () => wake.ring(), AbortSignal.any([signal, left.signal]));
     try {
       for (let busy = true; busy || (options.goOn && !stop.aborted);) {
-        const began = performance.now();
         busy = await counted(() => parts.inTurn(pass, signal));
         if (!busy && !options.goOn) break;
-        await sleep(Math.min(performance.now() - began, REST_MS), undefined, { signal });
+        await hurry.wait(Math.min(seen?.live.length ?? 0, REST_MOST_MS), signal);
+        signal.throwIfAborted();
         if (!busy && touched.size === 0) await executor.flush(signal);
         const idle = !busy || (waiting.size === 0 && touched.size === 0);
         const pause = Math.min(idle ? IDLE_MS : LOOK_MS, wakeAt === null ? IDLE_MS : wakeAt - parts.now().getTime());
@@ -232,6 +236,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     },
     sourceChanged() {
       sourceTouched = true;
+      hurry.ring();
       wake.ring();
     },
     queue: touched,

@@ -21,14 +21,40 @@ export interface LiveRunsOptions {
  * pass asks for all runs, and what follows from one need not be found out again.
  */
 export function createLiveRuns(options: LiveRunsOptions): (run: RunObjects) => LiveRun | undefined {
-  const told = new WeakMap<RunObjects, LiveRun>();
+  const told = new WeakMap<RunObjects, Told>();
   return (run) => {
-    const now = liveRun(run, options);
     const before = told.get(run);
-    if (now && before && isSame(now, before)) return before;
-    if (now) told.set(run, now);
-    return now;
+    if (before && isUnchanged(run, before, options)) return before.live;
+    const now = liveRun(run, options);
+    const live = now && before && isSame(now, before.live) ? before.live : now;
+    if (live) told.set(run, toldOf(run, live));
+    return live;
   };
+}
+
+/** What was told of a run, and what it was made of. */
+interface Told extends Pick<RunObjects, 'claim' | 'payload'> {
+  readonly live: LiveRun;
+  /** How many attempts the payload says were begun. */
+  readonly begun: number;
+}
+
+const toldOf = ({ claim, payload }: RunObjects, live: LiveRun): Told => ({
+  live,
+  begun: Object.keys(payload?.marks ?? {}).length,
+  ...(claim && { claim }),
+  ...(payload && { payload }),
+});
+
+/** Whether it is plain that nothing has changed: each attempt has its pod, and all is the very same as before. */
+function isUnchanged(run: RunObjects, { live, begun, claim, payload }: Told, options: LiveRunsOptions): boolean {
+  const { attempts } = live;
+  const { size } = run.pods;
+  if (run.record !== live.record || run.claim !== claim || run.payload !== payload) return false;
+  if (size !== attempts.length || begun > size || options.podless.has(runName(run.key))) return false;
+  let index = 0;
+  for (const pod of run.pods.values()) if (options.attendance.stateOf(pod) !== attempts[index++]) return false;
+  return true;
 }
 
 function liveRun(run: RunObjects, options: LiveRunsOptions): LiveRun | undefined {
