@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { messageOf, usageError } from '../errors.ts';
 import type { Credentials } from '../git/url.ts';
+import { compileMasks } from '../logs/mask-patterns.ts';
 import { schemaFindings } from '../job/validate.ts';
 import type { Finding } from '../job/explain.ts';
 import type { FieldPath } from '../job/positions.ts';
@@ -24,17 +25,30 @@ export async function readConfig(path: string): Promise<Config> {
     throw usageError('ConfigInvalid', `${path} holds ${file.documents.length} documents; it has to be one`);
   const [document] = file.documents;
   const findings = schemaFindings('config', document);
-  const problems = placeFindings(path, file, 0, findings.length > 0 ? findings : notYet(document as Config));
+  const problems = placeFindings(path, file, 0, findings.length > 0 ? findings : checks(document as Config));
   if (problems.length > 0) throw usageError('ConfigInvalid', problems.map(formatProblem).join('\n'));
   const config = document as Config;
   checkSources(config, path);
   return config;
 }
 
+const checks = (config: Config): readonly Finding[] => [...notYet(config), ...maskFindings(config.masks ?? [])];
+
+/** Masks are searched for in every byte that jobs print: only what can be searched for in linear time is one. */
+function maskFindings(masks: readonly string[]): readonly Finding[] {
+  return masks.flatMap((mask, index): readonly Finding[] => {
+    try {
+      compileMasks([mask]);
+      return [];
+    } catch (error) {
+      return [{ path: ['masks', index], place: 'value', message: `${JSON.stringify(mask)} ${messageOf(error)}` }];
+    }
+  });
+}
+
 /** What a configuration may say in this format and this version can't do yet: it is refused, and never passed over. */
-export function notYet({ masks, notifications, sources }: Config): readonly Finding[] {
+export function notYet({ notifications, sources }: Config): readonly Finding[] {
   const asked: readonly (readonly [FieldPath, boolean])[] = [
-    [['masks'], (masks ?? []).length > 0],
     [['notifications'], (notifications ?? []).length > 0],
     ...sources.map(({ pullRequests }, index) => [['sources', index, 'pullRequests'], pullRequests === true] as const),
   ];

@@ -35,6 +35,10 @@ export async function storeFrom(options: StoreOptions, io: Io): Promise<Store> {
   });
 }
 
+/** Whether a store is named anywhere. */
+export const namesStore = ({ store, config }: StoreOptions, io: Io): boolean =>
+  store !== undefined || config !== undefined || Boolean(io.env['RUNLEDGER_STORE']);
+
 async function configured({ store, config }: StoreOptions, io: Io): Promise<ArtifactStore | undefined> {
   if (store !== undefined) return parseStore(store, io.env);
   if (config !== undefined) return (await readConfig(config)).artifacts?.store;

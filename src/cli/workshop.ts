@@ -17,11 +17,14 @@ import {
 } from '../runner/process/index.ts';
 import type { Log } from '../runner/kubernetes/clock.ts';
 import type { Runner, RunnerEvents } from '../runner/port.ts';
+import type { LogKeeper } from '../runner/whole-log.ts';
 import type { Outcome, RunnerKind } from '../schemas/index.ts';
 import type { Source } from '../sources/port.ts';
 import type { Repository } from './compose.ts';
 import { finishRun } from './finish.ts';
 import type { RunnerOptions } from './options.ts';
+import { sourceName } from './source-name.ts';
+import { namesStore, storeFrom } from './store.ts';
 import type { Io } from './terminal.ts';
 import { VERSION } from './version.ts';
 
@@ -163,7 +166,14 @@ async function openProcessRunner(
     now: () => new Date(),
     observe: options.dryRun === true,
     events,
+    keeper: keeperFor(repository, io),
   });
+}
+
+/** Where whole logs of processes go: to the store that RUNLEDGER_STORE names. */
+function keeperFor({ location, stateDir }: Repository, io: Io): LogKeeper | undefined {
+  if (!namesStore({}, io)) return undefined;
+  return { source: sourceName(location), folder: stateDir, openStore: () => storeFrom({}, io) };
 }
 
 function concurrencyOf(text: string | undefined, kind: RunnerKind): number {

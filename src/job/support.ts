@@ -24,7 +24,6 @@ const UNSUPPORTED: readonly Unsupported[] = [
   { path: ['spec', 'checkout'], refuses: isOn },
   { path: ['spec', 'runsOn'], refuses: isWritten },
   { path: ['spec', 'artifacts'], refuses: isWritten },
-  { path: ['spec', 'logs', 'upload'], refuses: otherThan('never') },
   { path: ['spec', 'keep', 'artifacts'], refuses: otherThan('180d') },
 ];
 

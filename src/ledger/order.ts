@@ -14,7 +14,8 @@ const shape = (keys: string, children: Readonly<Record<string, Shape>> = {}): Sh
 const verdict = 'result reason message exitCode step';
 const trigger = shape('kind at revision');
 const times = shape('queued started finished');
-const log = shape('path bytes sha256 complete reason');
+const upload = shape('key bytes sha256 plainBytes complete reason');
+const log = shape('path bytes sha256 complete reason upload', { upload });
 const problems = shape('file line column field message');
 const archive = shape('key bytes sha256 complete reason');
 const attempts = shape(`number ${verdict} pod node log archive times`, { log, archive, times });

@@ -5,6 +5,8 @@ import { MASK, type RedactionSink } from './redact.ts';
 export interface LineBuilder extends RedactionSink {
   /** Says that a colour stood at this offset of the stream; ascending, before the bytes at that offset arrive. */
   colour(offset: number, sequence: string): void;
+  /** What there is of a line that has not ended yet. */
+  open(): Buffer;
   /** Ends a line that has no line break. */
   end(): void;
 }
@@ -12,20 +14,34 @@ export interface LineBuilder extends RedactionSink {
 export interface LineBuilderOptions {
   /** Bytes; longer lines are split, with CONTINUED at the end of one part and at the beginning of the next. */
   readonly maxLine: number;
-  /** `display` is there when the line has colours. */
-  readonly onLine: (plain: Buffer, display: string | undefined) => void;
+  /** Takes whole lines, each with its line break: to be copied by whoever keeps them. */
+  readonly onLines: (lines: Buffer) => void;
+  /** Takes the same lines for whoever looks on; `display` is there for a single line with colours, without its line break. */
+  readonly onView?: ((lines: Buffer, display: string | undefined) => void) | undefined;
 }
 
 /** Marks the border between the parts of a line that was too long. */
 export const CONTINUED = '…';
 
 const RESET = '\x1b[0m';
+const NEWLINE = 0x0a;
+const newline = Buffer.from('\n');
 const mark = Buffer.from(CONTINUED);
 const mask = Buffer.from(MASK);
 
-export function createLineBuilder({ maxLine, onLine }: LineBuilderOptions): LineBuilder {
+/** Whether one of these lines is longer than so many bytes. */
+function hasLongLine(lines: Buffer, maxLine: number): boolean {
+  for (let at = 0; lines.length - at > maxLine;) {
+    const end = lines.lastIndexOf(NEWLINE, at + maxLine);
+    if (end < at) return true;
+    at = end + 1;
+  }
+  return false;
+}
+
+export function createLineBuilder({ maxLine, onLines, onView }: LineBuilderOptions): LineBuilder {
   let plain: Buffer[] = [];
-  let display: Buffer[] | undefined; // the same with colours, once there is one
+  let display: (Buffer | string)[] | undefined; // the same with colours, once there is one
   let length = 0;
   let started = false;
   const colours: { offset: number; sequence: string }[] = [];
@@ -38,11 +54,12 @@ export function createLineBuilder({ maxLine, onLine }: LineBuilderOptions): Line
   };
   const paint = (sequence: string): void => {
     display ??= [...plain];
-    display.push(Buffer.from(sequence));
+    display.push(sequence);
   };
   const emit = (): void => {
-    const line = plain.length === 1 ? plain[0]! : Buffer.concat(plain);
-    onLine(line, display && `${Buffer.concat(display).toString()}${RESET}`);
+    const line = Buffer.concat([...plain, newline]);
+    onLines(line);
+    onView?.(line, display && `${display.map(String).join('')}${RESET}`);
     plain = [];
     display = undefined;
     length = 0;
@@ -58,11 +75,11 @@ export function createLineBuilder({ maxLine, onLine }: LineBuilderOptions): Line
     let rest = bytes;
     while (length + rest.length > maxLine) {
       const cut = characterBorder(rest, maxLine - length);
-      if (cut > 0) add(rest.subarray(0, cut));
+      if (cut > 0) add(Buffer.from(rest.subarray(0, cut)));
       rest = rest.subarray(cut);
       split();
     }
-    if (rest.length > 0) add(rest);
+    if (rest.length > 0) add(Buffer.from(rest));
   };
   /** Puts in the colours that stand at or before this offset. */
   const paintTo = (offset: number): void => {
@@ -79,26 +96,42 @@ export function createLineBuilder({ maxLine, onLine }: LineBuilderOptions): Line
     }
     if (at < bytes.length) addSplit(bytes.subarray(at));
   };
+  /** The end of the whole lines from here on that need nothing done to them. */
+  const wholeLines = (bytes: Buffer, at: number, offset: number): number => {
+    if (started || display || (colours[0]?.offset ?? Infinity) <= offset + at) return at;
+    const until = Math.min(bytes.length, (colours[0]?.offset ?? Infinity) - offset);
+    const end = until > at ? bytes.lastIndexOf(NEWLINE, until - 1) + 1 : at;
+    return end > at && !hasLongLine(bytes.subarray(at, end), maxLine) ? end : at;
+  };
 
   return {
     colour(offset, sequence) {
-      colours.push({ offset, sequence });
+      if (onView) colours.push({ offset, sequence });
     },
     keep(bytes, offset) {
-      let at = 0;
-      for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, at)) {
-        addText(bytes.subarray(at, end), offset + at);
+      for (let at = 0; at < bytes.length;) {
+        const whole = wholeLines(bytes, at, offset);
+        if (whole > at) {
+          const lines = bytes.subarray(at, whole);
+          onLines(lines);
+          onView?.(lines, undefined);
+          at = whole;
+          continue;
+        }
+        const end = bytes.indexOf(NEWLINE, at);
+        addText(bytes.subarray(at, end < 0 ? bytes.length : end), offset + at);
+        if (end < 0) return;
         paintTo(offset + end);
         emit();
         at = end + 1;
       }
-      addText(bytes.subarray(at), offset + at);
     },
     mask(offset) {
       paintTo(offset);
       if (length + mask.length > maxLine) split();
       add(mask);
     },
+    open: () => Buffer.concat(plain),
     end() {
       for (const { sequence } of colours.splice(0)) paint(sequence);
       if (started) emit();

@@ -24,6 +24,13 @@ export interface DirectiveParser {
    * this begins a line with `::add-mask`, whose value must not be shown; `hide`: this belongs to such a line.
    */
   piece(piece: LinePiece): 'show' | 'mask' | 'hide';
+  /**
+   * Where the next line begins from here on that has to be handed in as a piece: it may be a directive, or a value is open.
+   * `lines` are whole lines; its length: there is none.
+   */
+  next(lines: Buffer, from: number): number;
+  /** Whether what comes belongs to a line that must not be shown. */
+  hides(): boolean;
   /** The step has ended: a value that is still open is dropped with a warning. */
   end(): void;
 }
@@ -40,6 +47,7 @@ const ADD_MASK = '::add-mask';
 const REMARK = /^::(warning|error)(?: ([^\n]*?))?::(.*)$/s;
 const MARKER = Buffer.from('::');
 const MASK_MARKER = Buffer.from(ADD_MASK);
+const LINE_MARKER = Buffer.from('\n::');
 
 interface OpenValue {
   readonly key: string;
@@ -144,6 +152,12 @@ export function createDirectiveParser(effects: DirectiveEffects): DirectiveParse
       if (!masked) return 'show';
       if (last) masked = false;
       return first ? 'mask' : 'hide';
+    },
+    hides: () => masked,
+    next(lines, from) {
+      if (open || lines.subarray(from, from + MARKER.length).equals(MARKER)) return from;
+      const found = lines.indexOf(LINE_MARKER, from);
+      return found < 0 ? lines.length : found + 1;
     },
     end() {
       if (open) effects.warn(`outcome variable ${open.key} was never ended with ${END}, and was not set`);

@@ -6,32 +6,45 @@ export const SHORTEST_SECRET = 6;
 /** Columns at which `base64` (coreutils) and PEM files break their lines. */
 const WRAPS = [76, 64] as const;
 
-const percent = (byte: number): string => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
-
-/** Percent-encoding with everything escaped but what `plain` matches. */
-function urlEncoded(bytes: Buffer, plain: RegExp): string {
-  return Array.from(bytes, (byte) => {
+/** How each byte is written where only what `plain` matches is left as it is. */
+const escapes = (plain: RegExp): readonly string[] =>
+  Array.from({ length: 256 }, (_, byte) => {
     const character = String.fromCharCode(byte);
-    return byte < 0x80 && plain.test(character) ? character : percent(byte);
-  }).join('');
-}
+    const isPlain = byte < 0x80 && plain.test(character);
+    return isPlain ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  });
 
-/** RFC 3986 unreserved; what encodeURIComponent leaves; what an HTML form leaves (with a space as a plus sign). */
+/** RFC 3986 unreserved; what encodeURIComponent leaves; an HTML form (a space is a plus sign); a part of a path; nothing. */
+const URL_ESCAPES: readonly (readonly string[])[] = [
+  escapes(/[A-Za-z0-9\-._~]/),
+  escapes(/[A-Za-z0-9\-._~!'()*]/),
+  escapes(/[A-Za-z0-9\-._* ]/).map((escape) => (escape === ' ' ? '+' : escape)),
+  escapes(/[A-Za-z0-9\-._~/:@]/),
+  escapes(/[A-Za-z0-9\-._~!'()*;/?:@&=+$,#]/),
+  escapes(/(?!)/),
+];
+
 function urlForms(value: string): string[] {
   const bytes = Buffer.from(value);
-  const upper = [
-    urlEncoded(bytes, /[A-Za-z0-9\-._~]/),
-    urlEncoded(bytes, /[A-Za-z0-9\-._~!'()*]/),
-    urlEncoded(bytes, /[A-Za-z0-9\-._* ]/).replaceAll(' ', '+'),
-    urlEncoded(bytes, /[A-Za-z0-9\-._~/:@]/),
-  ];
-  return upper.flatMap((form) => [form, form.replace(/%[0-9A-F]{2}/g, (escape) => escape.toLowerCase())]);
+  const upper = new Set(URL_ESCAPES.map((table) => Array.from(bytes, (byte) => table[byte]).join('')));
+  return [...upper].flatMap((form) => [form, form.replace(/%[0-9A-F]{2}/g, (escape) => escape.toLowerCase())]);
 }
 
+const unicodeEscape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
+/** As JSON.stringify writes it, in ASCII only, with the slash escaped, and safe within HTML (as Go and Ruby write it). */
 function jsonForms(value: string): string[] {
   const form = JSON.stringify(value).slice(1, -1);
-  const ascii = form.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
-  return [form, ascii, form.replaceAll('/', '\\/')];
+  const forms = [
+    form,
+    form.replace(/[\u007f-\uffff]/g, unicodeEscape),
+    form.replaceAll('/', '\\/'),
+    form.replace(/[<>&\u2028\u2029]/g, unicodeEscape),
+  ];
+  return forms.flatMap((one) => [
+    one,
+    one.replace(/\\u[0-9a-f]{4}/g, (escape) => `\\u${escape.slice(2).toUpperCase()}`),
+  ]);
 }
 
 /**
@@ -76,6 +89,10 @@ export function secretForms(value: string): Buffer[] {
     for (const form of [text, ...base64Forms(text), ...urlForms(text), ...jsonForms(text)]) forms.add(form);
   }
   for (const text of new Set(wholes)) for (const form of wrappedBase64(text)) forms.add(form);
-  const shown = new Set(Array.from(forms, (form) => printable(Buffer.from(form)).toString('latin1')));
+  const shown = new Set(Array.from(forms, shownAs));
   return Array.from(shown, (form) => Buffer.from(form, 'latin1')).filter((form) => form.length >= SHORTEST_SECRET);
 }
+
+/** A form as the reader of lines makes it printable, in latin1: a character a byte. */
+const shownAs = (form: string): string =>
+  /^[\t\n\x20-\x7e]*$/.test(form) ? form : printable(Buffer.from(form)).toString('latin1');

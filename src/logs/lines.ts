@@ -1,5 +1,15 @@
 import { createEscapeParser } from './escapes.ts';
-import { BYTE, byteClass, escapedByte, followers, follows, isC1 } from './printable.ts';
+import {
+  BYTE,
+  byteClass,
+  characterBorder,
+  escapedByte,
+  followers,
+  follows,
+  isC1,
+  plainEnd,
+  plainText,
+} from './printable.ts';
 
 /** A terminal sequence that colours what follows, and where in the text it stood (bytes). */
 export interface Colour {
@@ -20,6 +30,8 @@ export interface LinePiece {
 
 export interface LineReader {
   push(chunk: Uint8Array): void;
+  /** What is held of a line that has not ended, and whether it begins the line. Overwritten by what comes next. */
+  held(): { readonly bytes: Buffer; readonly first: boolean };
   /** Ends a line that has no line break. */
   end(): void;
 }
@@ -28,6 +40,11 @@ export interface LineReaderOptions {
   /** Bytes that are held at most; a longer line comes in pieces. At least 128. */
   readonly maxLine: number;
   readonly onPiece: (piece: LinePiece) => void;
+  /**
+   * Takes whole lines, each with its line break, that are printable as they came: a part of the chunk, and so not to be changed.
+   * Absent: they come as pieces, too.
+   */
+  readonly onLines?: (lines: Buffer) => void;
 }
 
 /** Colours that are kept of a piece; more of them colour nothing. */
@@ -38,7 +55,7 @@ const MAX_COLOURS = 512;
  * a line takes back what the line held so far, as a terminal overwrites a progress bar (only what is held: pieces that
  * were handed out stay). Control bytes and invalid UTF-8 come out as `\x00`; terminal sequences are left out.
  */
-export function createLineReader({ maxLine, onPiece }: LineReaderOptions): LineReader {
+export function createLineReader({ maxLine, onPiece, onLines }: LineReaderOptions): LineReader {
   const line = Buffer.allocUnsafe(Math.max(128, maxLine));
   const escapes = createEscapeParser();
   const character = Buffer.alloc(4);
@@ -71,13 +88,39 @@ export function createLineReader({ maxLine, onPiece }: LineReaderOptions): LineR
     if (used + bytes.length > line.length) emit(false);
     used += bytes.copy(line, used);
   };
+  /** Text without line breaks, which no piece may cut within a character. */
   const appendRun = (chunk: Buffer, from: number, to: number): void => {
     if (returned) takeBack();
     for (let at = from; at < to;) {
-      if (used === line.length) emit(false);
-      const copied = chunk.copy(line, used, at, Math.min(to, at + line.length - used));
-      used += copied;
-      at += copied;
+      const room = Math.min(to, at + line.length - used);
+      const cut = room === to ? to : characterBorder(chunk, room);
+      if (cut <= at) {
+        emit(false);
+        continue;
+      }
+      used += chunk.copy(line, used, at, cut);
+      at = cut;
+    }
+  };
+  const isHolding = (): boolean => used > 0 || !first || returned || colours.length > 0;
+  /** Text with line breaks. */
+  const plain = (chunk: Buffer, from: number, to: number): void => {
+    let at = from;
+    while (at < to) {
+      if (onLines && !isHolding()) {
+        const last = chunk.lastIndexOf(0x0a, to - 1);
+        if (last >= at) {
+          onLines(chunk.subarray(at, last + 1));
+          at = last + 1;
+          continue;
+        }
+      }
+      const end = chunk.indexOf(0x0a, at);
+      const isWhole = end >= 0 && end < to;
+      const until = isWhole ? end : to;
+      if (until > at) appendRun(chunk, at, until);
+      if (isWhole) newline();
+      at = until + 1;
     }
   };
 
@@ -134,21 +177,27 @@ export function createLineReader({ maxLine, onPiece }: LineReaderOptions): LineR
     push(input) {
       const chunk = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
       const { length } = chunk;
+      const text = plainText(chunk);
       for (let at = 0; at < length;) {
         const byte = chunk[at]!;
         if (inEscape && escapeByte(byte)) at += 1;
         else if (characterUsed > 0 && characterByte(byte)) at += 1;
-        else if (byteClass[byte] === BYTE.text) {
-          let to = at + 1;
-          while (to < length && byteClass[chunk[to]!] === BYTE.text) to += 1;
-          appendRun(chunk, at, to);
-          at = to;
+        else if (byte !== 0x0d && byte !== 0x1b) {
+          const to = plainEnd(text, at);
+          if (to > at) {
+            plain(chunk, at, to);
+            at = to;
+          } else {
+            special(byte);
+            at += 1;
+          }
         } else {
           special(byte);
           at += 1;
         }
       }
     },
+    held: () => ({ bytes: line.subarray(0, used), first }),
     end() {
       brokenCharacter();
       const cutOff = inEscape ? escapes.abandon() : '';

@@ -37,3 +37,53 @@ export function characterBorder(bytes: Buffer, end: number): number {
   while (border > 0 && border < bytes.length && (bytes[border]! & 0xc0) === 0x80) border -= 1;
   return border;
 }
+
+/** A chunk, and its aligned words, which are looked at four bytes at a time. */
+export interface PlainText {
+  readonly bytes: Buffer;
+  readonly words: Int32Array;
+  /** Where in the bytes the first word begins. */
+  readonly base: number;
+}
+
+export function plainText(bytes: Buffer): PlainText {
+  const base = (4 - (bytes.byteOffset & 3)) & 3;
+  const count = Math.max(0, (bytes.length - base) >> 2);
+  return { bytes, words: new Int32Array(bytes.buffer, count === 0 ? 0 : bytes.byteOffset + base, count), base };
+}
+
+/** The first place from here on whose word may hold a byte that is no printable ASCII character. */
+function nextSuspect({ bytes, words, base }: PlainText, from: number): number {
+  if (from < base || ((from - base) & 3) !== 0) return from;
+  let index = (from - base) >> 2;
+  for (; index < words.length; index += 1) {
+    const word = words[index]!;
+    // Below 0x20 a byte borrows, 0x7f carries, and from 0x80 on its upper bit is set.
+    if (((word | (word - 0x20202020) | (word + 0x01010101)) & 0x80808080) !== 0) return base + (index << 2);
+  }
+  return Math.min(bytes.length, base + (index << 2));
+}
+
+/**
+ * The end of the text that begins here and is shown as it is: printable ASCII, tabs, line breaks and whole characters of
+ * UTF-8.
+ */
+export function plainEnd(text: PlainText, from: number): number {
+  const { bytes } = text;
+  const end = bytes.length;
+  let at = nextSuspect(text, from);
+  while (at < end) {
+    const byte = bytes[at]!;
+    if (byte < 0x80) {
+      if (byteClass[byte]! > BYTE.newline) return at;
+      at = nextSuspect(text, at + 1);
+      continue;
+    }
+    const more = followers(byte);
+    if (more === 0 || at + more >= end) return at;
+    for (let place = 1; place <= more; place += 1) if (!follows(byte, place, bytes[at + place]!)) return at;
+    if (byte === 0xc2 && bytes[at + 1]! < 0xa0) return at;
+    at = nextSuspect(text, at + more + 1);
+  }
+  return end;
+}

@@ -1,10 +1,12 @@
 import type { AttemptOutput } from '../runner/port.ts';
 import { createBoundedLog } from './bound.ts';
 import { createDirectiveParser, type DirectiveParser, type Remark } from './directives.ts';
-import { createLineBuilder, type LineBuilder } from './builder.ts';
+import { CONTINUED, createLineBuilder, type LineBuilder } from './builder.ts';
 import { createLineReader, type LinePiece, type LineReader } from './lines.ts';
+import type { MaskPatterns } from './mask-patterns.ts';
 import type { LogMeter } from './meter.ts';
 import { createRedactor, MASK, type RedactionSink, type RedactionStream, type SecretValue } from './redact.ts';
+import { createStamper } from './stamp.ts';
 import { createVariables } from './variables.ts';
 
 /** The two streams of a process. */
@@ -24,16 +26,24 @@ export interface RecordedLine {
 
 export interface RecorderOptions {
   readonly secrets: readonly SecretValue[];
+  /** Patterns that are always redacted. */
+  readonly masks?: MaskPatterns | undefined;
   /** In bytes: of the log that is kept, and of a line of it. */
   readonly limits: { readonly maxBytes: number; readonly maxLine: number };
   readonly now: () => Date;
-  readonly onLine: (line: RecordedLine) => void;
+  /** For whoever looks on: each line, or its parts marked by CONTINUED where it was slow to come. */
+  readonly onLine?: ((line: RecordedLine) => void) | undefined;
+  /** All that is stored, as it is stored, before any of it is left out: to be copied by whoever keeps it. */
+  readonly onStored?: ((lines: Buffer) => void) | undefined;
   readonly meter?: LogMeter | undefined;
 }
 
 /** Makes of the output of an attempt what is shown and kept of it. */
 export interface Recorder {
-  write(step: string, stream: StreamName, chunk: Uint8Array): void;
+  /** `at`: when it was printed; default: now. */
+  write(step: string, stream: StreamName, chunk: Uint8Array, at?: Date): void;
+  /** Nothing has come for a while: shows `onLine` what there is of lines that have not ended. */
+  peek(): void;
   /** A step has ended: its open lines, values and everything that was kept back are brought to an end. */
   flush(): void;
   /** A text of the runner's own, such as an error message, with all secrets and masks redacted. */
@@ -61,6 +71,10 @@ interface Channel {
   batchBytes: number;
   /** Bytes handed to the redaction, the batch included. */
   total: number;
+  /** What was shown of a line that has not ended. */
+  viewed: string;
+  /** Shows a line with its line break. */
+  readonly view: (line: Buffer, display: string | undefined) => void;
 }
 
 /** Up to MAX_NOTES different things, and a last one that says that there were more. */
@@ -88,15 +102,14 @@ function redactRemark({ level, message, file, line }: Remark, redact: (text: str
   };
 }
 
-/** The time of a line and the bytes it begins with: made anew only when the clock has moved on. */
-function createStamp(now: () => Date, rest: string): () => { readonly at: string; readonly prefix: Buffer } {
+/** The time of lines and the bytes they begin with: made anew only when the clock has moved on. */
+function createStamp(rest: string): (time: number) => { readonly at: string; readonly prefix: Buffer } {
   let last = Number.NaN;
   let stamp = { at: '', prefix: NEWLINE };
-  return () => {
-    const time = now();
-    if (time.getTime() !== last) {
-      last = time.getTime();
-      const at = time.toISOString();
+  return (time) => {
+    if (time !== last) {
+      last = time;
+      const at = new Date(time).toISOString();
       stamp = { at, prefix: Buffer.from(`${at}${rest}`) };
     }
     return stamp;
@@ -112,11 +125,11 @@ const countingMasks = (sink: RedactionSink, meter: LogMeter): RedactionSink => (
 });
 
 /** Composes the parts of this folder for one attempt. Needs constant memory, however much is written. */
-export function createRecorder({ secrets, limits, now, onLine, meter }: RecorderOptions): Recorder {
+export function createRecorder({ secrets, masks, limits, now, onLine, onStored, meter }: RecorderOptions): Recorder {
   // A line has to fit into the tail of the log several times over, and everything into maxBytes.
   const maxLine = Math.max(128, Math.min(limits.maxLine, Math.floor(limits.maxBytes / 8)));
   const log = createBoundedLog(limits.maxBytes);
-  const redactor = createRedactor();
+  const redactor = createRedactor([], masks);
   const remarks = createNotes<Remark>(
     (remark) => JSON.stringify(remark),
     (left) => `${left} more annotations were left out; a run keeps ${MAX_NOTES}`,
@@ -133,17 +146,22 @@ export function createRecorder({ secrets, limits, now, onLine, meter }: Recorder
   };
   for (const secret of secrets) addSecret(secret);
 
+  const stamper = createStamper();
+  let time = 0;
+
   const search = (channel: Channel): void => {
     if (channel.batchBytes === 0) return;
-    const bytes = Buffer.concat(channel.batch, channel.batchBytes);
+    const bytes = channel.batch.length === 1 ? channel.batch[0]! : Buffer.concat(channel.batch, channel.batchBytes);
     channel.batch = [];
     channel.batchBytes = 0;
     channel.redaction.push(bytes);
   };
   const append = (channel: Channel, bytes: Buffer): void => {
+    if (bytes.length === 0) return;
     channel.batch.push(bytes);
     channel.batchBytes += bytes.length;
     channel.total += bytes.length;
+    if (channel.batchBytes >= BATCH) search(channel);
   };
   const pass = (channel: Channel, piece: LinePiece): void => {
     const shown = channel.directives.piece(piece);
@@ -153,22 +171,38 @@ export function createRecorder({ secrets, limits, now, onLine, meter }: Recorder
       append(channel, Buffer.from(piece.bytes));
     }
     if (piece.last) append(channel, NEWLINE);
-    if (channel.batchBytes >= BATCH) search(channel);
+  };
+  const passLines = (channel: Channel, lines: Buffer): void => {
+    for (let at = 0; at < lines.length;) {
+      const next = channel.directives.next(lines, at);
+      append(channel, at === 0 && next === lines.length ? lines : lines.subarray(at, next));
+      if (next === lines.length) return;
+      const end = lines.indexOf(0x0a, next);
+      pass(channel, { bytes: lines.subarray(next, end), colours: [], first: true, last: true });
+      at = end + 1;
+    }
   };
 
   const openChannel = (step: string, stream: StreamName): Channel => {
-    const stamp = createStamp(now, ` ${step} ${stream} `);
+    const stampAt = createStamp(` ${step} ${stream} `);
+    const view = (line: Buffer, display: string | undefined): void => {
+      const { at, prefix } = stampAt(time);
+      onLine?.({
+        at,
+        step,
+        stream,
+        text: display ?? line.subarray(0, line.length - 1).toString(),
+        stored: Buffer.concat([prefix, line]),
+      });
+    };
     const builder = createLineBuilder({
       maxLine,
-      onLine(plain, display) {
-        const { at, prefix } = stamp();
-        const stored = Buffer.allocUnsafe(prefix.length + plain.length + 1);
-        prefix.copy(stored);
-        plain.copy(stored, prefix.length);
-        stored[stored.length - 1] = 0x0a;
-        log.push(stored);
-        onLine({ at, step, stream, text: display ?? plain.toString(), stored });
+      onLines(lines) {
+        const { stored, count } = stamper.stamp(lines, stampAt(time).prefix);
+        log.push(stored, count);
+        onStored?.(stored);
       },
+      onView: onLine && ((lines, display) => eachLine(lines, (line) => view(...unseen(channel, line, display)))),
     });
     const channel: Channel = {
       builder,
@@ -182,10 +216,16 @@ export function createRecorder({ secrets, limits, now, onLine, meter }: Recorder
           addSecret({ label: `a mask of step ${step}`, value });
         },
       }),
-      reader: createLineReader({ maxLine, onPiece: (piece) => pass(channel, piece) }),
+      reader: createLineReader({
+        maxLine,
+        onPiece: (piece) => pass(channel, piece),
+        onLines: (lines) => passLines(channel, lines),
+      }),
       batch: [],
       batchBytes: 0,
       total: 0,
+      viewed: '',
+      view,
     };
     return channel;
   };
@@ -201,13 +241,19 @@ export function createRecorder({ secrets, limits, now, onLine, meter }: Recorder
   };
 
   return {
-    write(step, stream, chunk) {
+    write(step, stream, chunk, at = now()) {
+      time = at.getTime();
       const name = `${stream} ${step}`;
       const channel = channels.get(name) ?? openChannel(step, stream);
       channels.set(name, channel);
       meter?.read(chunk.length);
       channel.reader.push(chunk);
       search(channel);
+    },
+    peek() {
+      if (!onLine) return;
+      time = now().getTime();
+      for (const channel of channels.values()) peekAt(channel);
     },
     flush,
     redact: (text) => redactor.redact(text),
@@ -225,4 +271,36 @@ export function createRecorder({ secrets, limits, now, onLine, meter }: Recorder
       };
     },
   };
+}
+
+function eachLine(lines: Buffer, use: (line: Buffer) => void): void {
+  for (let at = 0; at < lines.length;) {
+    const end = lines.indexOf(0x0a, at) + 1;
+    use(lines.subarray(at, end));
+    at = end;
+  }
+}
+
+/** Shows what is known of a line that has not ended; what may be the beginning of a secret or a directive is not. */
+function peekAt(channel: Channel): void {
+  const { bytes, first } = channel.reader.held();
+  if (channel.directives.hides() || (first && bytes[0] === 0x3a)) return;
+  const text = Buffer.concat([channel.builder.open(), channel.redaction.preview(Buffer.from(bytes))]).toString();
+  const last = text.slice(text.lastIndexOf('\n') + 1);
+  if (last === '' || last === channel.viewed) return;
+  const isMore = channel.viewed !== '' && last.startsWith(channel.viewed);
+  const shown = isMore ? `${CONTINUED}${last.slice(channel.viewed.length)}` : last;
+  channel.viewed = last;
+  channel.view(Buffer.from(`${shown}${CONTINUED}\n`), undefined);
+}
+
+/** What is left to show of a line that has ended. */
+function unseen(channel: Channel, line: Buffer, display: string | undefined): [Buffer, string | undefined] {
+  const { viewed } = channel;
+  if (viewed === '') return [line, display];
+  channel.viewed = '';
+  const text = line.toString();
+  return text.startsWith(viewed)
+    ? [Buffer.from(`${CONTINUED}${text.slice(viewed.length)}`), undefined]
+    : [line, display];
 }

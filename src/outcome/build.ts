@@ -23,16 +23,18 @@ const pathOf = (record: RunRecord, { task, number }: AttemptState, logPath: LogP
 function logReference(record: RunRecord, attempt: AttemptState, logPath: LogPath): LogReference | undefined {
   const { output, started, ending } = attempt;
   if (output === null || started === null) return undefined;
-  const why =
+  const left =
     ending?.kind === 'lost'
       ? 'what was printed last was not seen'
       : 'the middle was left out to keep the log within logs.maxBytes';
+  const why = output.missing ?? left;
   return {
     path: pathOf(record, attempt, logPath),
     bytes: output.log.length,
     sha256: createHash('sha256').update(output.log).digest('hex'),
     complete: output.complete,
     ...(output.complete ? {} : { reason: why }),
+    ...(output.upload ? { upload: output.upload } : {}),
   };
 }
 

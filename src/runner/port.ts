@@ -1,5 +1,5 @@
 import type { Task } from '../job/fan-out.ts';
-import type { Job, Outcome, Reason, Result, Trigger } from '../schemas/index.ts';
+import type { Job, LogUpload, Outcome, Reason, Result, Trigger } from '../schemas/index.ts';
 
 /** What identifies a run within a source. */
 export interface RunKey {
@@ -84,6 +84,10 @@ export interface AttemptOutput {
   /** The log as it goes to the ledger: redacted and bounded. */
   readonly log: Uint8Array;
   readonly complete: boolean;
+  /** What of the output could not be had, and why; absent: all of it came, and what the log lacks was left out for its size. */
+  readonly missing?: string;
+  /** The whole log in the artifact store; absent where it was not to be there. */
+  readonly upload?: LogUpload;
   readonly vars: Readonly<Record<string, string>>;
   readonly annotations: readonly { level: 'warning' | 'error'; file?: string; line?: number; message: string }[];
   readonly warnings: readonly string[];
@@ -153,7 +157,8 @@ export interface OutputLine {
 export interface RunnerEvents {
   /** Something about this run changed: look at it again. */
   changed(key: RunKey): void;
-  output(line: OutputLine): void;
+  /** Absent: nobody looks on. */
+  readonly output?: (line: OutputLine) => void;
 }
 
 /** What somebody who looks at a run where it runs may want to know. */

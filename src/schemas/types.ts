@@ -1324,6 +1324,27 @@ export interface LogReference {
   readonly complete: boolean;
   /** Why the file does not hold everything, as a sentence. */
   readonly reason?: string;
+  /** The whole log in the artifact store. Absent where it was not to be stored (logs.upload), or there is no store. */
+  readonly upload?: LogUpload;
+}
+
+/**
+ * Where the whole log of an attempt lies in the artifact store, compressed with gzip. Its secrets are redacted. Without
+ * a key nothing was stored.
+ */
+export interface LogUpload {
+  /** The name of the log in the store. */
+  readonly key?: string;
+  /** The size of what is stored. */
+  readonly bytes?: number;
+  /** The SHA-256 of what is stored. */
+  readonly sha256?: Sha256;
+  /** The size of the log once it is unpacked. */
+  readonly plainBytes?: number;
+  /** true when all that was read of the output is stored. */
+  readonly complete: boolean;
+  /** Why it is not, as a sentence. */
+  readonly reason?: string;
 }
 
 /** A file that a run left behind. */

@@ -2,19 +2,23 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { openStore } from '../../artifacts/open.ts';
+import type { Store } from '../../artifacts/port.ts';
 import { isCoded, messageOf, usageError } from '../../errors.ts';
 import type { Branch } from '../../git/port.ts';
 import { durationMs } from '../../job/duration.ts';
 import { openLedger } from '../../ledger/writer.ts';
+import { compileMasks } from '../../logs/mask-patterns.ts';
 import type { Reconciler } from '../../reconciler/reconciler.ts';
 import type { ReconcilerEvent } from '../../reconciler/ports.ts';
 import { systemClock } from '../../runner/kubernetes/clock.ts';
 import type { Leadership } from '../../runner/kubernetes/lease.ts';
 import { createKubernetesRunner, type KubernetesRunnerOptions } from '../../runner/kubernetes/runner.ts';
+import type { LogKeeper } from '../../runner/whole-log.ts';
 import type { Runner, RunnerEvents } from '../../runner/port.ts';
 import type { SourceConfig } from '../../schemas/index.ts';
 import { DEFAULT_LEDGER } from '../compose.ts';
-import { authorOf, credentialsOf } from '../config.ts';
+import { authorOf, credentialsOf, resolveValue } from '../config.ts';
 import { defaultImage, NODE_LOST_AFTER_MS } from '../kubernetes.ts';
 import { logEvent } from '../progress.ts';
 import { openRemote, type Remote } from '../remote.ts';
@@ -60,7 +64,8 @@ export async function follow(
     };
     const events: RunnerEvents = {
       changed: (key) => reconciler.changed(key),
-      output: (line) => emit({ kind: 'output', line }),
+      // A line is an object and a text: nobody needs them but whoever traces.
+      ...(log.isLevelEnabled('trace') ? { output: (line) => emit({ kind: 'output', line }) } : {}),
     };
     const runner = (parts.runner = await createKubernetesRunner(
       runnerOptions(source, leadership, events, ending.lost, shared, log),
@@ -124,9 +129,10 @@ function runnerOptions(
   authority: Leadership,
   events: RunnerEvents,
   signal: AbortSignal,
-  { cluster, options, config, io, reached, metrics }: Shared,
+  shared: Shared,
   log: Logger,
 ): KubernetesRunnerOptions {
+  const { cluster, options, config, io, reached, metrics } = shared;
   const namespace = source.namespace ?? cluster.namespace;
   const { installation } = options;
   const counts = metrics.source(source.name);
@@ -142,11 +148,23 @@ function runnerOptions(
     events,
     policy: source.policy,
     announced: config.events === false ? undefined : counts.event,
+    keeper: keeperOf(source, shared),
+    masks: compileMasks(config.masks ?? []),
     reached,
     ...(options.orphanGraceMs === undefined ? {} : { orphanGraceMs: options.orphanGraceMs }),
     nodeLostAfterMs: config.nodeLostAfter === undefined ? NODE_LOST_AFTER_MS : durationMs(config.nodeLostAfter),
     signal,
   };
+}
+
+/** Where whole logs go: to the artifact store, if the configuration names one. */
+function keeperOf({ name }: SourceConfig, { config, io, scratch }: Shared): LogKeeper | undefined {
+  const store = config.artifacts?.store;
+  if (!store) return undefined;
+  let opened: Promise<Store> | undefined;
+  const open = (): Promise<Store> =>
+    openStore(store, { cwd: io.cwd, now: Date.now, resolveValue: (from) => resolveValue(from, io.env) });
+  return { source: name, folder: scratch, openStore: () => (opened ??= open()) };
 }
 
 /** Runs that are claimed and not yet recorded; what is due beyond them stays due. */

@@ -1,8 +1,10 @@
 import { readPod, type PodVerdict } from '../../outcome/pod.ts';
 import { type UnhealthyService, withLastLines } from '../../outcome/pod-services.ts';
+import type { MaskPatterns } from '../../logs/mask-patterns.ts';
 import { createRedactor, type SecretValue } from '../../logs/redact.ts';
 import { planRecord } from '../../render/steps.ts';
 import type { AttemptEnding, AttemptState, RunnerEvents, RunRecord } from '../port.ts';
+import type { LogKeeper } from '../whole-log.ts';
 import { askEnd } from './ask-end.ts';
 import { attemptOfPod, attemptState, recordOfObjects, runningState } from './attempts.ts';
 import type { RunObjects } from './inventory.ts';
@@ -36,6 +38,8 @@ export interface AttendanceOptions {
   readonly nodeLostAfterMs: number;
   readonly lostNodes: LostNodes;
   readonly readSecrets: (pod: Pod, record: RunRecord, signal: AbortSignal) => Promise<readonly SecretValue[]>;
+  readonly masks: MaskPatterns | undefined;
+  readonly keeper: LogKeeper | undefined;
   readonly reached: (point: RunnerPoint) => Promise<void>;
   readonly signal: AbortSignal;
 }
@@ -44,7 +48,7 @@ export interface AttendanceOptions {
 const OUTPUT_LIMIT_MS = 10_000;
 
 export function createAttendance(options: AttendanceOptions): Attendance {
-  const { scope, events, nodeLostAfterMs, lostNodes, readSecrets, reached, signal } = options;
+  const { scope, events, nodeLostAfterMs, lostNodes, readSecrets, masks, keeper, reached, signal } = options;
   const contextOf = createPodContexts(nodeLostAfterMs);
   // All by the name of the pod.
   const outputs = new Map<string, PodOutput>();
@@ -64,7 +68,10 @@ export function createAttendance(options: AttendanceOptions): Attendance {
       record,
       steps: planRecord(record).steps,
       secrets: () => readSecrets(pod, record, signal),
-      onLine: (line) => events.output(line),
+      masks,
+      keeper,
+      attempt: attemptOfPod(pod),
+      onLine: events.output,
     });
     outputs.set(name, output);
     return output;
@@ -75,9 +82,10 @@ export function createAttendance(options: AttendanceOptions): Attendance {
     if (ending.has(name)) return;
     ending.add(name);
     await reached('beforeOutput');
-    const output = await outputOf(record, pod).end(OUTPUT_LIMIT_MS);
+    const from = outputOf(record, pod);
+    const output = await from.end(OUTPUT_LIMIT_MS);
     await reached('afterOutput');
-    const told = await withService(pod, record, verdict);
+    const told = await redacted(await withService(pod, record, verdict), from);
     attempts.set(name, attemptState(attemptOfPod(pod), pod, told, output));
     outputs.delete(name);
     ending.delete(name);
@@ -102,7 +110,7 @@ export function createAttendance(options: AttendanceOptions): Attendance {
     if (secrets === null) return message; // what is not known can't be redacted
     const ref = { name: nameOf(pod), namespace: scope.namespace };
     const log = await readLastLines(scope.cluster, ref, { container: name, previous, signal }).catch(() => null);
-    return log === null ? message : withLastLines(message, createRedactor(secrets).redact(log));
+    return log === null ? message : withLastLines(message, createRedactor(secrets, masks).redact(log));
   };
 
   const end = async (record: RunRecord, pod: Pod, cause: EndCause, how?: EndedHow): Promise<void> => {
@@ -182,3 +190,12 @@ interface EndedHow {
 
 const messageOfEnding = (ending: AttemptEnding): string | undefined =>
   ending.kind === 'infrastructure' ? ending.message : undefined;
+
+/** The ending with all that is secret in its words masked: a kubelet quotes commands, and those hold what variables held. */
+async function redacted<T extends PodVerdict & { phase: 'ended' }>(verdict: T, { redact }: PodOutput): Promise<T> {
+  const { ending } = verdict;
+  if (!('message' in ending)) return verdict;
+  // What is not known can't be redacted; nothing was started then that could have told it.
+  const message = await redact(ending.message).catch(() => ending.message);
+  return { ...verdict, ending: { ...ending, message } };
+}

@@ -13,6 +13,8 @@ export interface PodLogOptions {
   readonly tailLines?: number;
   /** Of the container's run before this one. */
   readonly previous?: boolean;
+  /** Of the request, before there is an answer; default: five. */
+  readonly attempts?: number;
   readonly signal: AbortSignal;
 }
 
@@ -24,13 +26,14 @@ export interface PodLogOptions {
  * the container has not started, `NotFound` for a pod that is gone, `Invalid` for a container that the pod lacks.
  */
 export function openPodLog(cluster: Cluster, ref: Ref, options: PodLogOptions): Promise<ByteStream> {
-  const { container, follow, sinceTime, timestamps, limitBytes, tailLines, previous, signal } = options;
+  const { container, follow, sinceTime, timestamps, limitBytes, tailLines, previous, attempts, signal } = options;
   return cluster.stream({
     method: 'GET',
     path: `${pathOf(pods, ref)}/log`,
     query: { container, follow, sinceTime, timestamps, limitBytes, tailLines, previous },
     doing: `reading the log of container "${container}" of ${describe(pods, ref)}`,
     repeat: 'safe',
+    ...(attempts === undefined ? {} : { attempts }),
     signal,
   });
 }

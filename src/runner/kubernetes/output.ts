@@ -1,106 +1,164 @@
 import { messageOf } from '../../errors.ts';
-import { createRecorder, type Recorder } from '../../logs/recorder.ts';
-import type { SecretValue } from '../../logs/redact.ts';
-import type { AttemptOutput, OutputLine, RunRecord } from '../port.ts';
 import { normalizeSpec } from '../../job/defaults.ts';
-import { openPodLog } from './log-stream.ts';
+import { createIdleWatch } from '../../logs/idle.ts';
+import type { MaskPatterns } from '../../logs/mask-patterns.ts';
+import { createRecorder, type Recorder } from '../../logs/recorder.ts';
+import { createRedactor, type SecretValue } from '../../logs/redact.ts';
+import type { AttemptOutput, OutputLine, RunRecord } from '../port.ts';
+import { createWholeLog, type LogKeeper, type WholeLog } from '../whole-log.ts';
+import { followLog, type Missing } from './follow-log.ts';
+import { createNews } from './news.ts';
 import type { Scope } from './scope.ts';
 import type { Pod } from './wire.ts';
 
 /** The output of one pod while it runs, and what it amounted to afterwards. */
 export interface PodOutput {
-  /** Begins to follow the containers that have started; does nothing for those that are followed already. */
+  /** Tells how the pod is now: the containers that have started are read, one after the other. */
   follow(pod: Pod): void;
-  /** Resolves to the output once every container that was followed has been read to its end, or after the limit. */
+  /** Resolves to the output once every container that has started was read to its end, or nothing has come for so long. */
   end(limitMs: number): Promise<AttemptOutput>;
+  /** A text about the pod with all that is secret in it masked. Throws where the secrets can't be read. */
+  readonly redact: (text: string) => Promise<string>;
   stop(): void;
 }
 
 export interface PodOutputOptions {
-  readonly scope: Scope;
+  readonly scope: Pick<Scope, 'cluster' | 'namespace' | 'clock' | 'logMeter'>;
   readonly record: RunRecord;
   /** In the order in which they run. */
   readonly steps: readonly { readonly name: string; readonly container: string }[];
-  /** What is to be redacted in a pod's output. Nothing is read before it is known, or where it can't be. */
-  readonly secrets: (pod: Pod) => Promise<readonly SecretValue[]>;
-  readonly onLine: (line: OutputLine) => void;
+  /** What is to be redacted in the pod's output. Nothing is read before it is known, or where it can't be. */
+  readonly secrets: () => Promise<readonly SecretValue[]>;
+  readonly masks: MaskPatterns | undefined;
+  /** Where the whole log goes; absent: nowhere. */
+  readonly keeper?: LogKeeper | undefined;
+  /** Of which attempt this is the output. */
+  readonly attempt: { readonly task: string; readonly number: number };
+  /** What there is now, and no waiting for more. */
+  readonly once?: boolean | undefined;
+  /** Absent: nobody looks on. */
+  readonly onLine?: ((line: OutputLine) => void) | undefined;
 }
 
-/** A stream that breaks is read anew from its beginning this often; the kubelet keeps what was printed. */
-const TRIES = 5;
 const PAUSE_MS = 500;
 
-/** How a container's stream came to an end. */
-type StreamEnd = 'complete' | { readonly lost: string };
-
 export function createPodOutput(options: PodOutputOptions): PodOutput {
-  const { scope, record, steps, secrets, onLine } = options;
-  const { maxBytes, maxLine } = normalizeSpec(record.spec).logs;
+  const { scope, record, steps, secrets, masks, keeper, once, onLine } = options;
+  const { maxBytes, maxRunBytes, maxLine, upload } = normalizeSpec(record.spec).logs;
   const stopping = new AbortController();
-  const chunks = new Map<string, Recorder>();
-  const streams = new Map<string, Promise<StreamEnd>>();
-  const newRecorder = (step: string, values: readonly SecretValue[]): Recorder => {
-    const recorder = createRecorder({
-      secrets: values,
-      limits: { maxBytes: Math.floor(maxBytes / steps.length), maxLine },
-      now: () => new Date(scope.clock.now()),
-      meter: scope.logMeter,
-      onLine: (line) => onLine({ ...line, key: record }),
-    });
-    chunks.set(step, recorder);
-    return recorder;
-  };
+  const storing = new AbortController();
+  const { signal } = stopping;
+  const news = createNews();
+  let recorder: Recorder | undefined;
+  let whole: WholeLog | undefined;
+  let latest: Pod | undefined;
+  let isOver = false;
+  let reading: Promise<Missing> | undefined;
+  let limit: NodeJS.Timeout | undefined;
 
-  const read = async (pod: Pod, { name: step, container }: PodOutputOptions['steps'][number]): Promise<StreamEnd> => {
-    let lost = '';
-    for (let tries = 0; tries < TRIES && !stopping.signal.aborted; tries += 1) {
+  const openRecorder = async (): Promise<Recorder> => {
+    const { task, number } = options.attempt;
+    const key = { job: record.job, run: record.run, task, attempt: number };
+    if (keeper && upload !== 'never') whole ??= createWholeLog(keeper, key, upload);
+    for (;;) {
       try {
-        const recorder = newRecorder(step, await secrets(pod)); // read anew from the beginning: nothing is there twice
-        const ref = { name: pod.metadata?.name ?? '', namespace: scope.namespace };
-        const stream = await openPodLog(scope.cluster, ref, { container, follow: true, signal: stopping.signal });
-        for await (const chunk of stream) recorder.write(step, 'stdout', chunk as Uint8Array);
-        recorder.flush();
-        return 'complete';
+        return createRecorder({
+          secrets: await secrets(),
+          masks,
+          meter: scope.logMeter,
+          limits: { maxBytes: Math.min(maxBytes, maxRunBytes), maxLine },
+          now: () => new Date(scope.clock.now()),
+          onLine: onLine && ((line) => onLine({ ...line, key: record })),
+          onStored: whole && ((lines) => whole?.push(lines)),
+        });
       } catch (error) {
-        lost = messageOf(error);
-        await scope.clock.sleep(PAUSE_MS * tries, stopping.signal);
+        if (signal.aborted || isOver) throw error;
+        await scope.clock.sleep(PAUSE_MS, signal);
       }
     }
-    return { lost: lost || 'it was not waited for any longer' };
+  };
+  const statusOf = (container: string) => {
+    const { containerStatuses = [], initContainerStatuses = [] } = latest?.status ?? {};
+    return [...containerStatuses, ...initContainerStatuses].find(({ name }) => name === container);
+  };
+  /** False: it never began. */
+  const begins = async (container: string): Promise<boolean> => {
+    for (;;) {
+      const status = statusOf(container);
+      // A container that never was has no id, whatever its state says.
+      if ((status?.containerID ?? '') !== '' && status?.state?.waiting === undefined) return true;
+      if (isOver || once || signal.aborted) return false;
+      await news.next(PAUSE_MS, signal);
+    }
+  };
+  /** One after the other, so that a mask of one step holds in the next, and lines are stored in the order of the steps. */
+  const readAll = async (): Promise<Missing> => {
+    const missing: string[] = [];
+    for (const { name: step, container } of steps) {
+      if (!(await begins(container))) continue;
+      try {
+        recorder ??= await openRecorder();
+        missing.push(...(await readContainer(step, container, recorder)));
+      } catch (error) {
+        missing.push(messageOf(error));
+      }
+    }
+    return missing;
+  };
+  const readContainer = async (step: string, container: string, into: Recorder): Promise<Missing> => {
+    const idle = createIdleWatch(() => into.peek());
+    const missing = await followLog({
+      cluster: scope.cluster,
+      pod: { name: latest?.metadata?.name ?? '', namespace: scope.namespace },
+      container,
+      clock: scope.clock,
+      hasEnded: () => isOver || statusOf(container)?.state?.terminated !== undefined,
+      news: (ms) => news.next(ms, signal),
+      onText(text, at) {
+        into.write(step, 'stdout', text, new Date(at));
+        idle.touch();
+        limit?.refresh();
+      },
+      once,
+      signal,
+    });
+    idle.stop();
+    into.flush();
+    return missing.map((why) => `the log of step "${step}" could not be read to its end: ${why}`);
   };
 
   return {
     follow(pod) {
-      for (const status of pod.status?.containerStatuses ?? []) {
-        // A container that never was has no id, whatever its state says.
-        const begun = (status.containerID ?? '') !== '' && status.state?.waiting === undefined;
-        const step = steps.find(({ container }) => container === status.name);
-        if (begun && step && !streams.has(step.name)) streams.set(step.name, read(pod, step));
-      }
+      latest = pod;
+      news.ring();
+      reading ??= readAll();
     },
     async end(limitMs) {
-      const timer = setTimeout(() => stopping.abort(), limitMs);
-      const ends = await Promise.all([...streams].map(async ([step, end]) => ({ step, end: await end })));
-      clearTimeout(timer);
-      const lost = ends.flatMap(({ step, end }) =>
-        end === 'complete' ? [] : [`the log of step "${step}" could not be read to its end: ${end.lost}`],
-      );
-      return joined(
-        steps.flatMap(({ name }) => chunks.get(name)?.end() ?? []),
-        lost,
-      );
+      isOver = true;
+      news.ring();
+      limit = setTimeout(() => stopping.abort(), limitMs);
+      const missing = (await reading) ?? [];
+      clearTimeout(limit);
+      const kept = recorder?.end() ?? NOTHING_PRINTED;
+      const stored = await whole?.end(!kept.complete, storing.signal);
+      const output = stored ? { ...kept, upload: stored } : kept;
+      if (missing.length === 0) return output;
+      const why = missing.map((text) => recorder?.redact(text) ?? text);
+      return { ...output, complete: false, missing: why.join('; '), warnings: [...output.warnings, ...why] };
     },
-    stop: () => stopping.abort(),
+    redact: async (text) => (recorder ? recorder.redact(text) : createRedactor(await secrets(), masks).redact(text)),
+    stop() {
+      stopping.abort();
+      storing.abort();
+      if (!isOver) whole?.discard();
+    },
   };
 }
 
-/** The outputs of a pod's steps, in their order, as one. */
-function joined(outputs: readonly AttemptOutput[], lost: readonly string[]): AttemptOutput {
-  return {
-    log: Buffer.concat(outputs.map(({ log }) => log)),
-    complete: lost.length === 0 && outputs.every(({ complete }) => complete),
-    vars: Object.assign({}, ...outputs.map(({ vars }) => vars)) as Record<string, string>,
-    annotations: outputs.flatMap(({ annotations }) => annotations),
-    warnings: [...outputs.flatMap(({ warnings }) => warnings), ...lost],
-  };
-}
+const NOTHING_PRINTED: AttemptOutput = {
+  log: new Uint8Array(),
+  complete: true,
+  vars: {},
+  annotations: [],
+  warnings: [],
+};

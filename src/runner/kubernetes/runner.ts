@@ -2,8 +2,10 @@ import { eachOf } from '../../each-of.ts';
 import { isCoded, terminalError, transientError } from '../../errors.ts';
 import { tasksOfRun } from '../../job/fan-out.ts';
 import { taskRecord } from '../../job/task-spec.ts';
+import type { MaskPatterns } from '../../logs/mask-patterns.ts';
 import { secretUsesOfJob } from '../../render/secret-uses.ts';
 import type { AttemptEnding, AttemptStart, AttemptState, RunKey, Runner, RunnerEvents, RunRecord } from '../port.ts';
+import type { LogKeeper } from '../whole-log.ts';
 import { type AnnouncementResult, createAnnouncer } from './announcer.ts';
 import { attemptName, marksWith } from './attempt-marks.ts';
 import { createAttendance } from './attendance.ts';
@@ -29,6 +31,10 @@ export interface KubernetesRunnerOptions {
   readonly events: RunnerEvents;
   readonly nodeLostAfterMs: number;
   readonly policy?: StartParts['policy'];
+  /** Patterns that are always redacted. */
+  readonly masks?: MaskPatterns | undefined;
+  /** Where whole logs go. */
+  readonly keeper?: LogKeeper | undefined;
   readonly signal: AbortSignal;
   /** How long an object of no known run is left where it is; default 10 min. */
   readonly orphanGraceMs?: number;
@@ -68,7 +74,17 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
   await ensureBudget(scope, signal).catch(abandon);
 
   const lostNodes = watchNodes({ scope, atWork: () => nodesAtWork(inventory.runs()), signal });
-  const attendance = createAttendance({ scope, events, nodeLostAfterMs, lostNodes, readSecrets, reached, signal });
+  const attendance = createAttendance({
+    scope,
+    events,
+    nodeLostAfterMs,
+    lostNodes,
+    readSecrets,
+    masks: options.masks,
+    keeper: options.keeper,
+    reached,
+    signal,
+  });
   const releases = createReleases({ scope, inventory, reached, signal });
   const claimOf = (key: RunKey): { name: string; uid: string } | undefined => {
     const { name, uid } = inventory.find(key)?.claim?.metadata ?? {};

@@ -20,7 +20,10 @@ const FRESH_MS = 60_000;
 
 type Data = ReadonlyMap<string, string>;
 
-export function createSecretReader(scope: Scope): SecretReader {
+/** Where Secrets are read. */
+type Where = Pick<Scope, 'cluster' | 'namespace' | 'clock'>;
+
+export function createSecretReader(scope: Where): SecretReader {
   const known = new Map<string, { readonly at: number; readonly data: Data }>();
   const dataOf = async (name: string, signal: AbortSignal): Promise<Data | null> => {
     const before = known.get(name);
@@ -42,7 +45,7 @@ export function createSecretReader(scope: Scope): SecretReader {
   };
 }
 
-function valuesOf({ namespace }: Scope, { name, keys, optional, field }: SecretUse, data: Data | null) {
+function valuesOf({ namespace }: Where, { name, keys, optional, field }: SecretUse, data: Data | null) {
   const missing = (what: string): Error =>
     terminalError('SecretMissing', `${what} in namespace "${namespace}"; ${field} needs it`);
   if (data === null) {
@@ -57,7 +60,7 @@ function valuesOf({ namespace }: Scope, { name, keys, optional, field }: SecretU
 }
 
 /** Null where there is none. */
-async function readSecret({ cluster, namespace }: Scope, name: string, signal: AbortSignal): Promise<Data | null> {
+async function readSecret({ cluster, namespace }: Where, name: string, signal: AbortSignal): Promise<Data | null> {
   try {
     const found = await findObject(cluster, secrets, { name, namespace }, { signal });
     if (!found) return null;

@@ -2,7 +2,9 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { normalizeSpec } from '../../job/defaults.ts';
 import { type TaskRecord, taskRecord } from '../../job/task-spec.ts';
 import { messageOf } from '../../errors.ts';
+import { createIdleWatch } from '../../logs/idle.ts';
 import { createRecorder } from '../../logs/recorder.ts';
+import { createWholeLog, type LogKeeper } from '../whole-log.ts';
 import type { AttemptEnding, AttemptOutput, RunnerEvents, RunRecord } from '../port.ts';
 import { type CourseOptions, runCourse } from './course.ts';
 import type { Processes } from './identity.ts';
@@ -21,6 +23,8 @@ export interface AttemptOptions extends Pick<
   readonly now: () => Date;
   readonly processes: Processes;
   readonly events: RunnerEvents;
+  /** Where whole logs go. */
+  readonly keeper?: LogKeeper | undefined;
   /** Told the process group of each step. */
   readonly onGroup: (group: number) => void;
 }
@@ -89,15 +93,29 @@ async function runTask(options: AttemptOptions, written: RunRecord['spec']): Pro
   const resolved = resolveSecrets(own, options.secrets);
   let started: string | null = null;
   const live = createLiveSink(paths.folder, (warning) => recorder.warn(warning));
+  const { upload } = spec.logs;
+  const { task, number } = options.attempt;
+  const key = { job: record.job, run: record.run, task: task.name, attempt: number };
+  const whole = options.keeper && upload !== 'never' ? createWholeLog(options.keeper, key, upload) : undefined;
   const recorder = createRecorder({
     secrets: 'values' in resolved ? resolved.values : [],
     limits: { maxBytes: Math.min(spec.logs.maxBytes, spec.logs.maxRunBytes), maxLine: spec.logs.maxLine },
     now,
+    onStored: whole && ((lines) => whole.push(lines)),
     onLine({ at, step, stream, text, stored }) {
       live.add(stored);
-      events.output({ key: { job: record.job, run: record.run }, at, step, stream, text });
+      events.output?.({ key: { job: record.job, run: record.run }, at, step, stream, text });
     },
   });
+  // What there is of a line is shown when nothing more comes.
+  const idle = createIdleWatch(() => {
+    recorder.peek();
+    live.flush();
+  });
+  const flush = (): void => {
+    live.flush();
+    idle.touch();
+  };
   live.open();
   const saveState = (step: string, pid: number): void => {
     options.onGroup(pid);
@@ -116,7 +134,7 @@ async function runTask(options: AttemptOptions, written: RunRecord['spec']): Pro
       await writeFiles(paths.files, await filledIn(written, own, paths.files));
       await makeFolders(paths);
       await writeFiles(paths.files, secretFiles(spec, options.secrets));
-      return await runCourse({ ...options, spec: own, recorder, flush: () => live.flush(), onStarted: saveState });
+      return await runCourse({ ...options, spec: own, recorder, flush, onStarted: saveState });
     } catch (error) {
       return { kind: 'startError', step: spec.steps[0]?.name ?? 'run', message: recorder.redact(messageOf(error)) };
     } finally {
@@ -125,8 +143,11 @@ async function runTask(options: AttemptOptions, written: RunRecord['spec']): Pro
   };
   const ending = await ended();
   const finished = now().toISOString();
+  idle.stop();
   recorder.flush();
   live.flush();
   live.close();
-  return { started, finished, ending, output: recorder.end() };
+  const output = recorder.end();
+  const stored = await whole?.end(!output.complete, options.halt);
+  return { started, finished, ending, output: stored ? { ...output, upload: stored } : output };
 }

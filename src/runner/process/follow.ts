@@ -11,6 +11,8 @@ export interface FollowOptions {
   readonly key: RunKey;
   readonly hostname: string;
   readonly signal: AbortSignal;
+  /** Only this task. */
+  readonly task?: string | undefined;
   /** Milliseconds between two looks. */
   readonly pollMs?: number;
 }
@@ -45,6 +47,7 @@ export async function* followRun({
   key,
   hostname,
   signal,
+  task,
   pollMs = POLL_MS,
 }: FollowOptions): AsyncGenerator<string> {
   const store = createRunStore(statePaths(stateDir), undefined);
@@ -57,6 +60,7 @@ export async function* followRun({
     if (!(await exists(paths.claim))) return true;
     const made = await store.attempts(key);
     for (const attempt of made) {
+      if (task !== undefined && attempt.task !== task) continue;
       const { folder } = store.attemptPaths(key, attempt);
       if (!readers.has(folder)) readers.set(folder, { reader: createLiveLogReader(folder), lines: createLines() });
     }

@@ -15,12 +15,10 @@ function logSoFar(paths: AttemptPaths, maxBytes: number): Buffer {
   for (const bytes of reader.read()) {
     if (reader.skipped() && !gap) log.push(Buffer.from('… lines left out …\n'));
     gap = reader.skipped();
-    let text = Buffer.concat([rest, bytes]);
-    for (let end = text.indexOf(10); end >= 0; end = text.indexOf(10)) {
-      log.push(Buffer.from(text.subarray(0, end + 1)));
-      text = text.subarray(end + 1);
-    }
-    rest = text;
+    const text = Buffer.concat([rest, bytes]);
+    const end = text.lastIndexOf(0x0a) + 1;
+    if (end > 0) log.push(text.subarray(0, end));
+    rest = Buffer.from(text.subarray(end));
   }
   reader.close();
   return log.content();

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { messageOf, terminalError, transientError } from '../../errors.ts';
 import type { Reason } from '../../schemas/index.ts';
 import type { AttemptStart, RunFile, RunKey, Runner, RunnerEvents, RunRecord } from '../port.ts';
+import type { LogKeeper } from '../whole-log.ts';
 import { runAttempt } from './attempt.ts';
 import type { StopCause } from './course.ts';
 import { exists } from './durable.ts';
@@ -26,6 +27,8 @@ export interface ProcessRunnerOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly now: () => Date;
   readonly hostname: string;
+  /** Where whole logs go; absent: nowhere. */
+  readonly keeper?: LogKeeper | undefined;
   /** Only looks: runs of dead processes are shown as lost, and nothing is written or killed. */
   readonly observe?: boolean;
 }
@@ -109,6 +112,7 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
         halt: halt.signal,
         events,
         onGroup,
+        keeper: options.keeper,
       });
       unwritten.set(id, finished);
       await store.writeEnding(paths, finished);
@@ -116,7 +120,7 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
     } catch (error) {
       // Each list() tries again; if this process ends before that works, the next one calls the attempt lost.
       const text = `runledger could not write down how ${record.job} #${record.run} ended: ${messageOf(error)}`;
-      events.output({ key: record, at: now().toISOString(), step: 'runledger', stream: 'stderr', text });
+      events.output?.({ key: record, at: now().toISOString(), step: 'runledger', stream: 'stderr', text });
     } finally {
       active.delete(id);
       groups.delete(id);

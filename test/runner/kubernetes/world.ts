@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { dump, loadAll } from 'js-yaml';
 import { openTarget, type Repository } from '../../../src/cli/compose.ts';
 import { composeReconciler } from '../../../src/cli/workshop.ts';
+import { compileMasks } from '../../../src/logs/mask-patterns.ts';
 import type { SettleOptions } from '../../../src/reconciler/ports.ts';
 import type { Reconciler, SettleReport } from '../../../src/reconciler/reconciler.ts';
 import { LABELS } from '../../../src/render/labels.ts';
@@ -15,6 +16,7 @@ import { createKubernetesRunner } from '../../../src/runner/kubernetes/runner.ts
 import { unopposed } from '../../../src/runner/kubernetes/scope.ts';
 import { configMaps, type Pod, pods } from '../../../src/runner/kubernetes/wire.ts';
 import type { Runner } from '../../../src/runner/port.ts';
+import type { LogKeeper } from '../../../src/runner/whole-log.ts';
 import type { Job, JobDefaults, Outcome, Policy } from '../../../src/schemas/index.ts';
 import { connect, eventually, type TestCluster } from '../../support/cluster.ts';
 import { commitFiles, initRepository, temporaryDirectory } from '../../support/git.ts';
@@ -66,6 +68,10 @@ export interface ControllerOptions {
   readonly nodeLostAfterMs?: number;
   readonly holdPodsForMs?: number;
   readonly orphanGraceMs?: number;
+  /** Where whole logs go. */
+  readonly keeper?: LogKeeper;
+  /** Patterns that are always redacted. */
+  readonly masks?: readonly string[];
   /** Of the source: what no job has asked for. */
   readonly imagePullSecrets?: readonly string[];
   /** The configuration's, for every job. */
@@ -115,6 +121,8 @@ export async function openController(test: TestCluster, options: ControllerOptio
     },
     events: { changed: (key) => reconciler.changed(key), output: () => undefined },
     nodeLostAfterMs,
+    keeper: options.keeper,
+    masks: compileMasks(options.masks ?? []),
     ...(policy === undefined ? {} : { policy }),
     ...(options.orphanGraceMs === undefined ? {} : { orphanGraceMs: options.orphanGraceMs }),
     signal: hard.signal,
