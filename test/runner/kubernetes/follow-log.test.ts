@@ -95,7 +95,7 @@ if (world !== undefined) {
       const whole: Buffer[] = [];
       for await (const chunk of stream) whole.push(chunk as Buffer);
       assert.is(digest(text), digest(Buffer.concat(whole)));
-      assert.ok(cuts > 30, `${cuts} cuts`);
+      assert.ok(cuts >= 10, `${cuts} cuts`);
     } finally {
       clearInterval(cutting);
       await through.close();
@@ -132,8 +132,9 @@ if (world !== undefined) {
       const { text, missing } = await following;
       assert.match(text.toString(), /^first\n/);
       assert.match(text.subarray(-100).toString(), /\nlast\n$/, missing.join());
-      assert.is(missing.length, 1);
-      assert.match(missing[0]!, /^the kubelet had rotated away what container "main" printed after \d{4}-/);
+      assert.ok(missing.length > 0);
+      for (const why of missing)
+        assert.match(why, /^the kubelet had rotated away what container "main" printed after \d{4}-/);
     } finally {
       await through.close();
       await proxy.close();
