@@ -102,7 +102,7 @@ async function logs(job: string, options: LogsOptions, { io }: Context): Promise
 async function show(showing: Showing): Promise<void> {
   const { job, wanted, repository, options, io, signal } = showing;
   const view = await repository.ledger.read(signal);
-  const recorded = wanted !== undefined && (await view.outcome(job, wanted)) !== null;
+  const recorded = wanted !== undefined && (await view.outcome(job, wanted)) !== undefined;
   const here = recorded ? [] : await runsHere(showing);
   const mine = here.find(({ record }) => record.run === (wanted ?? newestOf(here.map(({ record: { run } }) => run))));
   if (mine && options.service !== undefined) throw noService('a process runs no services');
@@ -169,7 +169,7 @@ async function showCluster(view: LedgerView, showing: Showing): Promise<boolean>
     const run = await awaitRun(view, showing, () => findLiveRuns(scope));
     if (!run) return false;
     const isRecorded = async (): Promise<boolean> =>
-      (await (await repository.ledger.read(signal)).outcome(job, run.run)) !== null;
+      (await (await repository.ledger.read(signal)).outcome(job, run.run)) !== undefined;
     await followLive({
       ...scope,
       run,
@@ -198,7 +198,7 @@ async function awaitRun(
   let told = '';
   for (let view = first; !signal.aborted; view = await repository.ledger.read(signal)) {
     const live: LiveRunRef[] = [];
-    for (const run of await find()) if ((await view.outcome(job, run.run)) === null) live.push(run);
+    for (const run of await find()) if ((await view.outcome(job, run.run)) === undefined) live.push(run);
     const found = wanted === undefined ? live.at(-1) : live.find(({ run }) => run === wanted);
     const status = view.statuses.get(job);
     const isComing = status?.phase === 'Queued' || (wanted !== undefined && wanted === status?.nextRun);
