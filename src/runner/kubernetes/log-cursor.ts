@@ -26,8 +26,8 @@ const MAX_STAMP = 40;
 /** Up to the milliseconds. */
 const MILLIS = 23;
 const ROOM = 64 * 1024;
-/** Lines of the two streams of a container are written in a slightly other order than they were stamped (measured: microseconds). */
-const DISORDER_MS = 100;
+/** Lines of the two streams of a container are written in a slightly other order than they were stamped (measured: microseconds, and much longer on a machine that is busy). */
+const DISORDER_MS = 2_000;
 
 /** How the kubelet's own words begin; what else has no time is the rest of a line that began in a file that was put aside. */
 const KUBELET_WORDS = /^(unable to|failed to|error|rotated)/i;
