@@ -1,4 +1,3 @@
-import { basename } from 'node:path';
 import { openCluster } from '../runner/kubernetes/client.ts';
 import { systemClock, type Log } from '../runner/kubernetes/clock.ts';
 import { createKubernetesRunner } from '../runner/kubernetes/runner.ts';
@@ -6,6 +5,7 @@ import { unopposed } from '../runner/kubernetes/scope.ts';
 import type { Runner, RunnerEvents } from '../runner/port.ts';
 import type { RunnerOptions } from './options.ts';
 import type { Io } from './terminal.ts';
+import { sourceName } from './source-name.ts';
 import { VERSION } from './version.ts';
 
 /** The image that gates come from, unless another is named. */
@@ -50,17 +50,4 @@ export async function openUserRunner(
       await cluster.close();
     },
   };
-}
-
-/** A DNS label made of the last part of a folder or URL. */
-export function sourceName(location: string): string {
-  const name = basename(location)
-    .replace(/\.git$/, '')
-    .toLowerCase();
-  return (
-    name
-      .replace(/[^a-z0-9]+/g, '-')
-      .replace(/^-+|-+$/g, '')
-      .slice(0, 40) || 'source'
-  );
 }

@@ -1,5 +1,8 @@
 import type { Command } from 'commander';
 import { usageError } from '../errors.ts';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createDirectoryStore } from '../artifacts/directory-store.ts';
 import { openStore } from '../artifacts/open.ts';
 import type { Store } from '../artifacts/port.ts';
 import type { ArtifactStore, ValueFrom } from '../schemas/index.ts';
@@ -34,6 +37,22 @@ export async function storeFrom(options: StoreOptions, io: Io): Promise<Store> {
     resolveValue: (from) => resolveValue(from, io.env),
   });
 }
+
+/** The store of a folder's or URL's own runs, where nothing else is named: beside their state. */
+export function localStore(stateDir: string): { readonly folder: string; open(): Promise<Store> } {
+  const folder = join(stateDir, 'artifacts');
+  return {
+    folder,
+    async open() {
+      await mkdir(folder, { recursive: true });
+      return createDirectoryStore(folder, Date.now);
+    },
+  };
+}
+
+/** Whether `--store`, `--config` or RUNLEDGER_STORE names a store. */
+export const namesStore = ({ store, config }: StoreOptions, io: Io): boolean =>
+  store !== undefined || config !== undefined || Boolean(io.env['RUNLEDGER_STORE']);
 
 async function configured({ store, config }: StoreOptions, io: Io): Promise<ArtifactStore | undefined> {
   if (store !== undefined) return parseStore(store, io.env);
