@@ -59,12 +59,17 @@ export const notKept = (reason: string): KeptArtifacts => ({
   warnings: [],
 });
 
-/** What an archive in a store amounts to. */
-export function keptOf(key: string, { bytes, sha256, files, complete, warnings }: ArchiveManifest): KeptArtifacts {
+/** What an archive in a store amounts to; without a key there was nothing to keep. */
+export function keptOf(
+  key: string | undefined,
+  { bytes, sha256, files, complete, warnings }: ArchiveManifest,
+): KeptArtifacts {
   const lost = warnings.filter((warning) => warning.lost);
   const reason = lost.length === 0 ? 'something is missing' : lost.slice(0, 3).map(warningText).join('; ');
+  const why = complete ? {} : { reason };
+  if (key === undefined && complete) return { files: [], warnings: warningTexts(warnings) };
   return {
-    archive: { key, bytes, sha256, complete, ...(complete ? {} : { reason }) },
+    archive: { ...(key === undefined ? {} : { key, bytes, sha256 }), complete, ...why },
     files,
     warnings: warningTexts(warnings),
   };
@@ -91,7 +96,7 @@ async function keepOnce(
   const archive = await createArchive(roots, options);
   if (archive.entries === 0) {
     archive.stream.resume();
-    return { files: [], warnings: warningTexts((await archive.manifest).warnings) };
+    return keptOf(undefined, await archive.manifest);
   }
   const store = await openStore().catch((error: unknown) => {
     archive.stream.destroy();

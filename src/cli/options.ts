@@ -63,6 +63,7 @@ export interface RunnerOptions {
   readonly image?: string;
   readonly installation?: string;
   readonly store?: string;
+  readonly serve?: string;
 }
 
 export function withRunnerOptions(command: Command): Command {
@@ -83,6 +84,7 @@ export function withRunnerOptions(command: Command): Command {
     .option('--context <name>', 'the context of the kubeconfig; default: the current one')
     .option('-n, --namespace <name>', "where pods are created; default: the context's namespace")
     .option('--image <image>', "runledger's own image, for the gates of jobs with several steps")
+    .option('--serve <url>', 'where pods reach this machine (http://host:port), for checkout and artifacts')
     .option('--installation <name>', 'keeps several runledgers in one namespace apart; default: cli');
 }
 

@@ -107,7 +107,18 @@ export async function openWorkshop(
       ? // Loaded here: what speaks to a cluster makes no process runner wait.
         await (
           await import('./kubernetes.ts')
-        ).openUserRunner(repository.location, options, io, events, quietLog(emit), signal)
+        ).openUserRunner(
+          {
+            location: repository.location,
+            source: repository.source,
+            openStore: storeOpener(repository, options, io),
+          },
+          options,
+          io,
+          events,
+          quietLog(emit),
+          signal,
+        )
       : await openProcessRunner(repository, options, io, events);
   const capacities = { attempts: concurrencyOf(options.concurrency, kind), sets: new Map<string, number>() };
   const reconciler: Reconciler = composeReconciler({

@@ -40,6 +40,7 @@ export function createOldCommits({ http, url, shownUrl, folder }: OldCommitsOpti
         shownUrl,
         branch: commit,
         tip: commit,
+        also: [],
         capabilities: advertised.capabilities,
         depth: advertised.capabilities.has('shallow') ? 1 : undefined,
         maxBytes: undefined,

@@ -22,6 +22,7 @@ const step = (name: string, timeoutMs: number | null = null, atEnd = false): Ste
 const PLAIN: PodContext = {
   steps: [step('run')],
   gated: false,
+  upload: null,
   services: [],
   runMs: 60_000,
   startMs: 30_000,

@@ -15,17 +15,19 @@ import type { Runner, RunnerEvents } from '../../runner/port.ts';
 import type { SourceConfig } from '../../schemas/index.ts';
 import { DEFAULT_LEDGER } from '../compose.ts';
 import { authorOf, credentialsOf } from '../config.ts';
+import { collectorOf } from '../attempt-desk.ts';
 import { defaultImage, NODE_LOST_AFTER_MS } from '../kubernetes.ts';
 import { logEvent } from '../progress.ts';
 import { openRemote, type Remote } from '../remote.ts';
 import type { StopSignals } from '../signals.ts';
 import { VERSION } from '../version.ts';
 import { createWatch } from '../watch.ts';
+import { expirerOf } from '../workspace.ts';
 import { composeReconciler, DEFAULT_CONCURRENCY, HOLD_PODS_FOR_MS } from '../workshop.ts';
 import { noticeOf } from './announce.ts';
 import { createMeasure } from './measure.ts';
 import type { Follower, Shared } from './shared.ts';
-import { hearOthers, type LeaseRef } from './tell.ts';
+import { announce, hearOthers, type LeaseRef } from './tell.ts';
 
 /** Reconciles a source until the leadership ends. Throws what trying again can't help. */
 export async function follow(
@@ -51,6 +53,7 @@ export async function follow(
   try {
     const remote = (parts.remote = await openSource(source, folder, shared, log));
     const branch = await remote.branch(source.ledger?.branch ?? DEFAULT_LEDGER);
+    follower.files = remote.source;
     const emit = (event: ReconcilerEvent): void => {
       logEvent(log, event);
       measure.take(event);
@@ -72,6 +75,7 @@ export async function follow(
     follower.poke = () => watch.poke();
     const hearing = AbortSignal.any([leadership.signal, left.signal]);
     hearOthers(shared.cluster, lease, log, () => watch.poke(), hearing);
+    if (shared.self.address !== null) void announce(shared.cluster, lease, shared.self.address, log, hearing);
     await watch.run(ending);
   } catch (error) {
     if (!leadership.signal.aborted) throw error;
@@ -79,6 +83,7 @@ export async function follow(
   } finally {
     endLead();
     follower.waits = null;
+    follower.files = null;
     left.abort();
     await parts.runner?.close('CancelRequested');
     await parts.remote?.close();
@@ -124,7 +129,7 @@ function runnerOptions(
   authority: Leadership,
   events: RunnerEvents,
   signal: AbortSignal,
-  { cluster, options, config, io, reached, metrics }: Shared,
+  { cluster, options, config, io, reached, metrics, address, openStore }: Shared,
   log: Logger,
 ): KubernetesRunnerOptions {
   const namespace = source.namespace ?? cluster.namespace;
@@ -137,9 +142,11 @@ function runnerOptions(
       image: options.image ?? defaultImage(io),
       imagePullSecrets: source.imagePullSecrets ?? [],
       podDefaults: config.defaults?.pod ?? {},
+      ...(address === undefined ? {} : { address }),
       ...(source.policy?.maxResources === undefined ? {} : { maxResources: source.policy.maxResources }),
     },
     events,
+    ...(openStore ? { collect: collectorOf(source.name, openStore) } : {}),
     policy: source.policy,
     announced: config.events === false ? undefined : counts.event,
     reached,
@@ -158,7 +165,7 @@ function reconcilerOf(
   { remote, branch, runner }: { readonly remote: Remote; readonly branch: Branch; readonly runner: Runner },
   emit: (event: ReconcilerEvent) => void,
   signal: AbortSignal,
-  { config, reached }: Shared,
+  { config, reached, openStore }: Shared,
 ): Reconciler {
   return composeReconciler({
     source: remote.source,
@@ -174,6 +181,7 @@ function reconcilerOf(
     by: { runner: 'kubernetes', version: VERSION, host: hostname(), epoch },
     mostLive: MOST_LIVE,
     defaults: config.defaults,
+    expireArtifacts: openStore ? expirerOf(source.name, openStore) : undefined,
     capacities: () => ({ attempts: config.concurrency ?? DEFAULT_CONCURRENCY, sets: new Map() }),
     recordForMs: Number.POSITIVE_INFINITY,
     holdPodsForMs: config.holdPodsFor === undefined ? HOLD_PODS_FOR_MS : durationMs(config.holdPodsFor),

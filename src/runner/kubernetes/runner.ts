@@ -3,10 +3,11 @@ import { isCoded, terminalError, transientError } from '../../errors.ts';
 import { tasksOfRun } from '../../job/fan-out.ts';
 import { taskRecord } from '../../job/task-spec.ts';
 import { secretUsesOfJob } from '../../render/secret-uses.ts';
+import { planPod } from '../../render/steps.ts';
 import type { AttemptEnding, AttemptStart, AttemptState, RunKey, Runner, RunnerEvents, RunRecord } from '../port.ts';
 import { type AnnouncementResult, createAnnouncer } from './announcer.ts';
 import { attemptName, marksWith } from './attempt-marks.ts';
-import { createAttendance } from './attendance.ts';
+import { type CollectArtifacts, createAttendance } from './attendance.ts';
 import { attemptOfPod, recordOfObjects, refusedEnding, unseen } from './attempts.ts';
 import { ensureBudget } from './budget.ts';
 import { cancellationOn, markCancelled } from './cancellation.ts';
@@ -20,7 +21,7 @@ import { releaseRuns } from './release.ts';
 import { createReleases } from './releases.ts';
 import { runName, type Scope } from './scope.ts';
 import { createSecretReader } from './secret-values.ts';
-import { claimRun, judgeAttempt, makePayload, makePod, markAttempts, type StartParts } from './start.ts';
+import { claimRun, judgeAttempt, makePayload, makePod, makeToken, markAttempts, type StartParts } from './start.ts';
 import type { Pod } from './wire.ts';
 
 export interface KubernetesRunnerOptions {
@@ -28,6 +29,8 @@ export interface KubernetesRunnerOptions {
   readonly podContext: StartParts['podContext'];
   readonly events: RunnerEvents;
   readonly nodeLostAfterMs: number;
+  /** Finds what attempts sent. Absent: jobs with artifacts are refused. */
+  readonly collect?: CollectArtifacts;
   readonly policy?: StartParts['policy'];
   readonly signal: AbortSignal;
   /** How long an object of no known run is left where it is; default 10 min. */
@@ -68,7 +71,16 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
   await ensureBudget(scope, signal).catch(abandon);
 
   const lostNodes = watchNodes({ scope, atWork: () => nodesAtWork(inventory.runs()), signal });
-  const attendance = createAttendance({ scope, events, nodeLostAfterMs, lostNodes, readSecrets, reached, signal });
+  const attendance = createAttendance({
+    scope,
+    events,
+    nodeLostAfterMs,
+    lostNodes,
+    readSecrets,
+    collect: options.collect ?? null,
+    reached,
+    signal,
+  });
   const releases = createReleases({ scope, inventory, reached, signal });
   const claimOf = (key: RunKey): { name: string; uid: string } | undefined => {
     const { name, uid } = inventory.find(key)?.claim?.metadata ?? {};
@@ -153,7 +165,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
   return {
     kind: 'kubernetes',
     outlives: true,
-    refuses: () => [],
+    refuses: (spec) => refusedFields(spec, podContext.address !== undefined, options.collect !== undefined),
     ignores: () => [],
     async list() {
       return Array.from(inventory.runs()).flatMap((run) => (releases.has(run.key) ? [] : (liveRun(run) ?? [])));
@@ -192,6 +204,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
         if (settled) return events.changed(record);
         await eachOf([...pods], PODS_AT_ONCE, async ([attempt, podFor]) => {
           const pod = await unlessRefused(record, [attempt], async () => {
+            await makeToken(parts, record, attempt, payload, given);
             const found = await makePod(parts, record, podFor(payload), given);
             if (!found) throw terminalError('NameTaken', `another run has the pod of ${record.job} #${record.run}`);
             return found;
@@ -255,4 +268,15 @@ function* nodesAtWork(runs: Iterable<RunObjects>): Generator<string> {
       if (spec?.nodeName !== undefined && status?.phase !== 'Succeeded' && status?.phase !== 'Failed')
         yield spec.nodeName;
   }
+}
+
+/** What this installation is not set up for. */
+function refusedFields(spec: RunRecord['spec'], isReached: boolean, keeps: boolean): readonly string[] {
+  const { checkout, artifacts } = planPod(spec);
+  const needs = 'an address at which pods reach runledger: --address or RUNLEDGER_ADDRESS, --serve for a command';
+  return [
+    ...(checkout && !isReached ? [`spec.checkout (it needs ${needs})`] : []),
+    ...(artifacts && !isReached ? [`spec.artifacts (it needs ${needs})`] : []),
+    ...(artifacts && isReached && !keeps ? ['spec.artifacts (it needs a store: artifacts.store, or --store)'] : []),
+  ];
 }
