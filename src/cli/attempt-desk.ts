@@ -93,7 +93,7 @@ function admitted(
             const address = await source.leader(signal);
             return address === null ? { kind: 'later' } : { kind: 'elsewhere', address };
           },
-    receive: artifacts && openStore ? (body, signal) => receive(body, openStore, key, signal) : null,
+    receive: artifacts && openStore ? (body, signal) => receiveArtifacts(body, openStore, key, signal) : null,
   };
 }
 
@@ -110,7 +110,7 @@ const MAX_NOTE = 32 * 1024 ** 2;
 const MOST_WARNINGS = 1_000;
 
 /** Keeps an archive, and beside it what is in it as it was read here: the leader, whoever that is then, finds it there. */
-async function receive(
+export async function receiveArtifacts(
   request: AsyncIterable<Uint8Array>,
   openStore: () => Promise<Store>,
   key: Parameters<typeof attemptKey>[0],

@@ -100,6 +100,7 @@ async function serveAttempts(
       healthy: () => true,
       notReady: () => null,
       metrics: async () => ({ contentType: 'text/plain', text: '' }),
+      queue: () => [],
       hooks: new Map(),
       attempts: desk,
       onHook: () => undefined,
