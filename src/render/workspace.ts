@@ -150,7 +150,10 @@ const UPLOAD_GRACE_S = 5;
 const payloadMount: V1VolumeMount = { name: VOLUMES.payload, mountPath: PATHS.payload, readOnly: true };
 const tokenMount: V1VolumeMount = { name: VOLUMES.token, mountPath: PATHS.token, readOnly: true };
 
-type OwnBase = Pick<V1Container, 'name' | 'image' | 'env' | 'resources' | 'securityContext'>;
+type OwnBase = Pick<
+  V1Container,
+  'name' | 'image' | 'env' | 'resources' | 'securityContext' | 'terminationMessagePolicy'
+>;
 
 function ownContainer(parts: OwnContainerParts, name: string, variables: readonly V1EnvVar[]): OwnBase {
   const { plan, context, pod, ceiling } = parts;
@@ -169,6 +172,8 @@ function ownContainer(parts: OwnContainerParts, name: string, variables: readonl
       ...variables,
     ],
     ...(Object.keys(resources).length > 0 ? { resources } : {}),
+    // What it says on its way out tells why.
+    terminationMessagePolicy: 'FallbackToLogsOnError',
     // As the user of the steps: what they make can be read, and what lies there is theirs.
     securityContext: securityOf(plan.steps[0]?.user ?? 0),
   };

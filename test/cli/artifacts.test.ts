@@ -1,5 +1,5 @@
 // test-timeout: 300s
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { dump, load } from 'js-yaml';
 import { suite } from 'uvu';
@@ -162,7 +162,7 @@ test('what a job leaves on this machine is found without a store being named, an
     '  checkout: [src]',
     '  run: mkdir out; cp src/* out; echo made >$RUNLEDGER_OUTPUT/made',
     '  artifacts: { paths: [out] }',
-    '  keep: { artifacts: 1s }',
+    '  keep: { artifacts: 1h }',
   ];
   await commitFiles(folder, { 'left.yaml': `${job.join('\n')}\n`, 'src/a.txt': 'a', 'other/b.txt': 'b' });
   const ran = await run('reconcile');
@@ -173,6 +173,8 @@ test('what a job leaves on this machine is found without a store being named, an
   for (const number of [2, 3]) {
     const again = await run('run', 'left', '--store', '../store');
     assert.is(again.code, 0, `${number}: ${again.stderr}`);
+    const longAgo = new Date(Date.now() - 7_200_000);
+    await utimes(path.join(world.store, `jobs/left/${number}/default/1.tar.zst`), longAgo, longAgo);
   }
   const store = await openStore({ directory: world.store }, { cwd: root, now: Date.now, resolveValue: async () => '' });
   const kept: string[] = [];
