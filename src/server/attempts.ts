@@ -25,8 +25,8 @@ export type CheckoutAnswer =
   | { readonly kind: 'later' };
 
 const PATH = /^\/attempts\/([a-z0-9-]{1,63})\/([a-z0-9-]{1,63})\/(workspace|artifacts)$/;
-/** Each may hold a part of an archive in memory. */
-const MOST_AT_ONCE = 12;
+/** How many are served at a time: a checkout holds one file in memory, an archive a part of it. Who is too many asks again. */
+const MOST_AT_ONCE = { workspace: 6, artifacts: 4 } as const;
 /** How long one request may take; a pod has less. */
 export const ATTEMPT_LIMIT_MS = 600_000;
 
@@ -34,25 +34,26 @@ export type TakeAttempt = (path: string, request: IncomingMessage, response: Ser
 
 /** Answers requests for attempts; false for those that are none. */
 export function createAttemptTaker(desk: AttemptDesk): TakeAttempt {
-  let atWork = 0;
+  const atWork = { workspace: 0, artifacts: 0 };
   return async (path, request, response) => {
-    const [, source, pod, what] = PATH.exec(path) ?? [];
+    const [, source, pod, asked] = PATH.exec(path) ?? [];
     if (source === undefined || pod === undefined) return false;
+    const what = asked === 'workspace' ? 'workspace' : 'artifacts';
     const method = what === 'workspace' ? 'GET' : 'PUT';
     if (request.method !== method) say(request, response, 405, `only ${method}`);
-    else if (atWork >= MOST_AT_ONCE) say(request, response, 503, 'too many at once');
+    else if (atWork[what] >= MOST_AT_ONCE[what]) say(request, response, 503, 'too many at once');
     else {
-      atWork += 1;
+      atWork[what] += 1;
       const gone = new AbortController();
       response.once('close', () => gone.abort());
       const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(ATTEMPT_LIMIT_MS)]);
       try {
-        await take(desk, { source, pod, what: what ?? '' }, request, response, signal);
+        await take(desk, { source, pod, what }, request, response, signal);
       } catch (error) {
         const isFinal = isCoded(error) && error.errorClass === 'terminal';
         say(request, response, isFinal ? 422 : 503, messageOf(error));
       } finally {
-        atWork -= 1;
+        atWork[what] -= 1;
       }
     }
     return true;

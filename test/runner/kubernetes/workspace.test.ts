@@ -55,6 +55,7 @@ if (world && image) {
   const openStore = async () =>
     createDirectoryStore(isStoreThere ? storeFolder : join(folder.path, 'nowhere'), Date.now);
   const asked: string[] = [];
+  const printed = new Set<string>();
   const files = {
     async *checkout(of: string, paths: true | readonly string[]) {
       asked.push(`${of} ${JSON.stringify(paths)}`);
@@ -91,7 +92,7 @@ if (world && image) {
     },
     podContext: { image, imagePullSecrets: [], podDefaults: {}, address },
     collect: collectorOf('workspace', openStore),
-    events: { changed: () => undefined, output: () => undefined },
+    events: { changed: () => undefined, output: ({ key, text }) => printed.add(`${key.job} ${text}`) },
     nodeLostAfterMs: 300_000,
     policy: { images: ['busybox'], secrets: [], maxResources: { cpu: '2', memory: '1Gi' } },
     signal: closing.signal,
@@ -166,8 +167,7 @@ if (world && image) {
       run: `${write} echo up; trap 'echo bye >out/2; exit 5' TERM; while :; do sleep 0.1; done`,
       artifacts,
     });
-    await eventually('it runs', async () => (await attemptOf(stopped))?.started != null, 60_000);
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await eventually('it is up', () => printed.has('stopped up'), 60_000);
     await runner.cancel(stopped, 'CancelRequested');
     const [one, two, three] = await Promise.all([ended(failed), ended(late), ended(stopped)]);
     assert.equal(one.ending, { kind: 'exited', step: 'run', exitCode: 7 });
@@ -196,7 +196,7 @@ if (world && image) {
       'it runs',
       async () => {
         const attempt = await attemptOf(record);
-        return attempt?.started == null ? undefined : attempt;
+        return attempt?.started ? attempt : undefined;
       },
       60_000,
     );
@@ -226,7 +226,7 @@ if (world && image) {
       'it runs',
       async () => {
         const attempt = await attemptOf(record);
-        return attempt?.started == null ? undefined : attempt;
+        return attempt?.started ? attempt : undefined;
       },
       90_000,
     );
