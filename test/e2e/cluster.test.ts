@@ -1,4 +1,4 @@
-// test-timeout: 420s
+// test-timeout: 600s
 /** The image and the manifests as they are shipped, on a real cluster, with a repository on a real forge. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
