@@ -51,6 +51,7 @@ async function serve({ servers }: World, admitted: Partial<Admitted>): Promise<s
     healthy: () => true,
     notReady: () => null,
     metrics: async () => ({ contentType: 'text/plain', text: '' }),
+    queue: () => [],
     hooks: new Map(),
     attempts: desk,
     onHook: () => undefined,

@@ -16,9 +16,9 @@ const secrets = resource<Wire<V1Secret>>('v1', 'Secret', 'secrets');
 const world = await openTestCluster('examples');
 if (world) {
   /** What takes an image of runledger, and an address of its server: workspace.test.ts runs such jobs. */
-const REFUSED: readonly string[] = ['check-scripts', 'site'];
+  const REFUSED: readonly string[] = ['check-scripts', 'site'];
 
-const test = suite('the examples on a cluster');
+  const test = suite('the examples on a cluster');
   const { cluster, signal } = world;
   const open: { close(): Promise<void> }[] = [];
   const controllerOf = async (options: ControllerOptions): Promise<Controller> => {

@@ -75,6 +75,7 @@ if (world && image) {
     healthy: () => true,
     notReady: () => null,
     metrics: async () => ({ contentType: '', text: '' }),
+    queue: () => [],
     hooks: new Map(),
     attempts: desk,
     onHook: () => undefined,
