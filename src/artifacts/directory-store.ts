@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream, type Dirent } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -51,6 +51,19 @@ export function createDirectoryStore(folder: string, now: () => number): Store {
       });
       if (found.size !== expected.bytes) throw damaged(what, `it has ${found.size} bytes and not ${expected.bytes}`);
       return verified(createReadStream(path, { signal }), expected, what);
+    },
+    async read(key, maxBytes, signal) {
+      checkKey(key);
+      await check();
+      const path = join(folder, key);
+      try {
+        const { size } = await stat(path);
+        if (size > maxBytes) throw damaged(`${key} in ${name}`, `it has more than ${maxBytes} bytes`);
+        return await readFile(path, { signal });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+        throw failed(error, `${key} can't be read`);
+      }
     },
     async *list(prefix, signal) {
       checkKey(prefix);

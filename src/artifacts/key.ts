@@ -36,8 +36,8 @@ export const jobPrefix = ({ source, job }: Pick<AttemptKey, 'source' | 'job'>): 
 /** What a run has in the store, such as `acme/nightly-report/12/`. */
 export const runPrefix = (key: Pick<AttemptKey, 'source' | 'job' | 'run'>): string => `${jobPrefix(key)}${key.run}/`;
 
-/** Where an attempt's archive or its whole log is, such as `acme/nightly-report/12/default/1.tar.zst`. */
-export const attemptKey = (key: AttemptKey, kind: 'tar.zst' | 'log' = 'tar.zst'): string =>
+/** Where an attempt's archive, what is known of it, or its whole log is, such as `acme/nightly-report/12/default/1.tar.zst`. */
+export const attemptKey = (key: AttemptKey, kind: 'tar.zst' | 'json' | 'log' = 'tar.zst'): string =>
   `${runPrefix(key)}${keyPart(key.task)}/${key.attempt}.${kind}`;
 
 /** The run that a key below a job's prefix belongs to. */

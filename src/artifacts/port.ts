@@ -25,6 +25,8 @@ export interface Store {
    * then, what was read is worth nothing.
    */
   get(key: string, expected: Digest, signal: AbortSignal): Promise<Readable>;
+  /** A small object as it is, compared with nothing; null where there is none. Throws `ArtifactDamaged` for more than `maxBytes`. */
+  read(key: string, maxBytes: number, signal: AbortSignal): Promise<Buffer | null>;
   /** What is there under a prefix, which ends in a slash; by key within a folder. */
   list(prefix: string, signal: AbortSignal): AsyncIterable<StoredObject>;
   /** Removes one key, or with a prefix, which ends in a slash, all below it. Returns how many there were. */

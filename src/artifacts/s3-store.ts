@@ -75,6 +75,21 @@ export function createS3Store(options: S3StoreOptions): Store {
       }
       return verified(Readable.from(download(body, name, idleLimitMs, signal), { objectMode: false }), expected, what);
     },
+    async read(key, maxBytes, signal) {
+      checkKey(key);
+      try {
+        return await call('reading from', key, signal, async ({ client, sdk }, abortSignal) => {
+          const { Body: body } = await client.send(new sdk.GetObjectCommand({ Bucket: bucket, Key: key }), {
+            abortSignal,
+          });
+          if (!(body instanceof Readable)) throw s3Error(undefined, `reading from ${name}`);
+          return readAll(download(body, name, idleLimitMs, signal), maxBytes, `${key} in ${name}`);
+        });
+      } catch (error) {
+        if (isCoded(error, 'ArtifactMissing')) return null;
+        throw error;
+      }
+    },
     async *list(prefix, signal) {
       checkKey(prefix);
       yield* listed(call, bucket, prefix, signal);
@@ -98,6 +113,17 @@ export function createS3Store(options: S3StoreOptions): Store {
     },
     close,
   };
+}
+
+async function readAll(chunks: AsyncIterable<Uint8Array>, maxBytes: number, what: string): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes) throw damaged(what, `it has more than ${maxBytes} bytes`);
+    parts.push(chunk);
+  }
+  return Buffer.concat(parts);
 }
 
 function uploadCalls(call: Call, bucket: string, key: string, signal: AbortSignal): UploadCalls {

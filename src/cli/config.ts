@@ -9,6 +9,7 @@ import { formatProblem, placeFindings } from '../job/problems.ts';
 import { NOT_SUPPORTED } from '../job/support.ts';
 import { readYaml } from '../job/yaml.ts';
 import type { Config, SourceAuth, ValueFrom } from '../schemas/index.ts';
+import { parseStore } from './store-address.ts';
 import type { Io } from './terminal.ts';
 
 /**
@@ -104,6 +105,7 @@ export function configFromEnv(env: Io['env']): Config {
         ...(env['RUNLEDGER_WEBHOOK_SECRET'] ? { webhook: { secretFrom: { env: 'RUNLEDGER_WEBHOOK_SECRET' } } } : {}),
       },
     ],
+    ...(env['RUNLEDGER_STORE'] ? { artifacts: { store: parseStore(env['RUNLEDGER_STORE'], env) } } : {}),
   };
 }
 

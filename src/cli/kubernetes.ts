@@ -1,8 +1,14 @@
-import { openCluster } from '../runner/kubernetes/client.ts';
+import type { Store } from '../artifacts/port.ts';
+import { usageError } from '../errors.ts';
+import { type Cluster, openCluster } from '../runner/kubernetes/client.ts';
 import { systemClock, type Log } from '../runner/kubernetes/clock.ts';
 import { createKubernetesRunner } from '../runner/kubernetes/runner.ts';
 import { unopposed } from '../runner/kubernetes/scope.ts';
 import type { Runner, RunnerEvents } from '../runner/port.ts';
+import { type RunningServer, startServer } from '../server/server.ts';
+import type { Source } from '../sources/port.ts';
+import { addressFrom } from './address.ts';
+import { collectorOf, createDesk } from './attempt-desk.ts';
 import type { RunnerOptions } from './options.ts';
 import { sourceName } from './source-name.ts';
 import type { Io } from './terminal.ts';
@@ -12,15 +18,24 @@ import { VERSION } from './version.ts';
 export const defaultImage = (io: Io): string => io.env['RUNLEDGER_IMAGE'] || `ghcr.io/runledger/runledger:${VERSION}`;
 export const NODE_LOST_AFTER_MS = 300_000;
 
+/** What a command's runner works for. */
+export interface UserParts {
+  /** The folder or URL. */
+  readonly location: string;
+  readonly source: Source;
+  readonly openStore: () => Promise<Store>;
+}
+
 /** The runner of a command: with the user's kubeconfig and context, and nobody to compete with. */
 export async function openUserRunner(
-  location: string,
+  { location, source, openStore }: UserParts,
   options: RunnerOptions,
   io: Io,
   events: RunnerEvents,
   log: Log,
   signal: AbortSignal,
 ): Promise<Runner> {
+  const address = addressFrom(options.serve);
   const cluster = await openCluster({
     userAgent: `runledger/${VERSION}`,
     env: io.env,
@@ -28,18 +43,24 @@ export async function openUserRunner(
     ...(options.context === undefined ? {} : { context: options.context }),
     signal,
   });
+  const name = sourceName(location);
+  const namespace = options.namespace ?? cluster.namespace;
+  const installation = options.installation ?? 'cli';
+  // A dry run starts no pod that could ask.
+  const server =
+    address === undefined || options.dryRun === true
+      ? undefined
+      : await serveAttempts(address, { cluster, installation, name, namespace, source, openStore });
   const runner = await createKubernetesRunner({
-    scope: {
-      cluster,
-      namespace: options.namespace ?? cluster.namespace,
-      installation: options.installation ?? 'cli',
-      source: sourceName(location),
-      authority: unopposed,
-      clock: systemClock,
-      log,
+    scope: { cluster, namespace, installation, source: name, authority: unopposed, clock: systemClock, log },
+    podContext: {
+      image: options.image ?? defaultImage(io),
+      imagePullSecrets: [],
+      podDefaults: {},
+      ...(address === undefined ? {} : { address }),
     },
-    podContext: { image: options.image ?? defaultImage(io), imagePullSecrets: [], podDefaults: {} },
     events,
+    collect: collectorOf(name, openStore),
     nodeLostAfterMs: NODE_LOST_AFTER_MS,
     signal,
   });
@@ -47,7 +68,46 @@ export async function openUserRunner(
     ...runner,
     async close(reason) {
       await runner.close(reason);
+      await server?.close();
       await cluster.close();
     },
   };
+}
+
+interface ServedSource extends Omit<UserParts, 'location'> {
+  readonly cluster: Cluster;
+  readonly installation: string;
+  readonly name: string;
+  readonly namespace: string;
+}
+
+/** Serves the pods of attempts while the command lasts, and nothing else. Throws `ListenFailed` (usage). */
+async function serveAttempts(
+  address: string,
+  { cluster, installation, name, namespace, source, openStore }: ServedSource,
+): Promise<RunningServer> {
+  const { port, protocol } = new URL(address);
+  const desk = createDesk({
+    cluster,
+    installation,
+    openStore,
+    sources: new Map([[name, { namespace, files: () => source, leader: async () => null }]]),
+  });
+  try {
+    return await startServer({
+      host: '0.0.0.0',
+      port: Number(port || (protocol === 'https:' ? 443 : 80)),
+      healthy: () => true,
+      notReady: () => null,
+      metrics: async () => ({ contentType: 'text/plain', text: '' }),
+      queue: () => [],
+      hooks: new Map(),
+      attempts: desk,
+      onHook: () => undefined,
+    });
+  } catch (error) {
+    throw usageError('ListenFailed', `--serve ${address}: can't listen there: ${String(error)}`, {
+      hint: 'name a port that is free',
+    });
+  }
 }

@@ -62,6 +62,8 @@ export interface RunnerOptions {
   readonly namespace?: string;
   readonly image?: string;
   readonly installation?: string;
+  readonly store?: string;
+  readonly serve?: string;
 }
 
 export function withRunnerOptions(command: Command): Command {
@@ -74,10 +76,15 @@ export function withRunnerOptions(command: Command): Command {
     )
     .option('--secrets <file>', "the process runner's Secrets: YAML or JSON, name to key to value")
     .option('--concurrency <n>', 'how many runs the process runner executes at once; default: the number of processors')
+    .option(
+      '--store <store>',
+      'where artifacts go: a folder, or s3://BUCKET; default: RUNLEDGER_STORE, else with the state',
+    )
     .option('--kubeconfig <file>', 'for --runner kubernetes; default: KUBECONFIG, else ~/.kube/config')
     .option('--context <name>', 'the context of the kubeconfig; default: the current one')
     .option('-n, --namespace <name>', "where pods are created; default: the context's namespace")
     .option('--image <image>', "runledger's own image, for the gates of jobs with several steps")
+    .option('--serve <url>', 'where pods reach this machine (http://host:port), for checkout and artifacts')
     .option('--installation <name>', 'keeps several runledgers in one namespace apart; default: cli');
 }
 

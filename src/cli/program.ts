@@ -58,9 +58,13 @@ const COMMANDS = {
   render: async (): Promise<Build> => (await import('./commands/render.ts')).renderCommand,
   controller: async (): Promise<Build> => (await import('./commands/controller.ts')).controllerCommand,
   release: async (): Promise<Build> => (await import('./commands/release.ts')).releaseCommand,
+  'fetch-workspace': async (): Promise<Build> => (await import('./commands/attempt.ts')).fetchWorkspaceCommand,
+  'upload-artifacts': async (): Promise<Build> => (await import('./commands/attempt.ts')).uploadArtifactsCommand,
 } as const;
 
 type CommandName = keyof typeof COMMANDS;
+/** What pods run, and no person. */
+const HIDDEN: ReadonlySet<CommandName> = new Set(['fetch-workspace', 'upload-artifacts'] as const);
 const NAMES = Object.keys(COMMANDS) as readonly CommandName[];
 
 /** The command that a command line names; all of them for help, completion and what is misspelt, none for the version. */
@@ -85,7 +89,7 @@ export async function createProgram(context: Context, names: readonly CommandNam
     });
   for (const name of names) {
     const build = await COMMANDS[name]();
-    build(program.command(name).copyInheritedSettings(program), context);
+    build(program.command(name, { hidden: HIDDEN.has(name) }).copyInheritedSettings(program), context);
   }
   tab(program, { completionCommandName: 'completion' });
   return program;

@@ -1,5 +1,6 @@
 import { availableParallelism, hostname } from 'node:os';
 import { join } from 'node:path';
+import type { Store } from '../artifacts/port.ts';
 import { usageError } from '../errors.ts';
 import { createCatalogBuilder } from '../job/catalog.ts';
 import { changedFields } from '../job/changes.ts';
@@ -24,9 +25,10 @@ import type { Repository } from './compose.ts';
 import { finishRun } from './finish.ts';
 import type { RunnerOptions } from './options.ts';
 import { sourceName } from './source-name.ts';
-import { namesStore, storeFrom } from './store.ts';
+import { localStore, namesStore, storeFrom } from './store.ts';
 import type { Io } from './terminal.ts';
 import { VERSION } from './version.ts';
+import { checkoutOf, expirerOf, keeperOf } from './workspace.ts';
 
 /** A repository with everything that is needed to reconcile it. */
 export interface Workshop {
@@ -52,6 +54,7 @@ export interface ReconcilerChoice extends Pick<
   | 'recordForMs'
   | 'holdPodsForMs'
   | 'capacities'
+  | 'expireArtifacts'
 > {
   /** Who signs the outcomes. */
   readonly by: Outcome['by'];
@@ -105,7 +108,18 @@ export async function openWorkshop(
       ? // Loaded here: what speaks to a cluster makes no process runner wait.
         await (
           await import('./kubernetes.ts')
-        ).openUserRunner(repository.location, options, io, events, quietLog(emit), signal)
+        ).openUserRunner(
+          {
+            location: repository.location,
+            source: repository.source,
+            openStore: storeOpener(repository, options, io),
+          },
+          options,
+          io,
+          events,
+          quietLog(emit),
+          signal,
+        )
       : await openProcessRunner(repository, options, io, events);
   const capacities = { attempts: concurrencyOf(options.concurrency, kind), sets: new Map<string, number>() };
   const reconciler: Reconciler = composeReconciler({
@@ -119,6 +133,7 @@ export async function openWorkshop(
     capacities: () => capacities,
     recordForMs: RECORD_FOR_MS,
     holdPodsForMs: HOLD_PODS_FOR_MS,
+    expireArtifacts: expirerOf(sourceName(repository.location), storeOpener(repository, options, io)),
     inTurn: (work, turnSignal) => inTurn(join(repository.stateDir, 'lock'), work, emit, turnSignal),
   });
   return {
@@ -152,13 +167,24 @@ function quietLog(emit: (event: ReconcilerEvent) => void): Log {
   };
 }
 
+/** Opens the store that the options name, else one with the state. */
+export const storeOpener =
+  ({ stateDir }: Repository, { store }: RunnerOptions, io: Io): (() => Promise<Store>) =>
+  () => {
+    const named = store === undefined ? {} : { store };
+    return namesStore(named, io) ? storeFrom(named, io) : localStore(stateDir).open();
+  };
+
 async function openProcessRunner(
   repository: Repository,
   options: RunnerOptions,
   io: Io,
   events: RunnerEvents,
 ): Promise<ProcessRunner> {
+  const store = storeOpener(repository, options, io);
   return createProcessRunner({
+    keep: keeperOf(sourceName(repository.location), store),
+    checkout: (record, signal) => repository.source.checkout(record.revision, checkoutOf(record), signal),
     stateDir: repository.stateDir,
     secrets: options.secrets === undefined ? new Map() : await readSecretsFile(options.secrets),
     env: io.env,

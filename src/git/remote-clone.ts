@@ -6,6 +6,7 @@ import { listGenerations, openGeneration, type Generation } from './generation.t
 import { historyContains } from './history.ts';
 import type { GitHttp } from './http.ts';
 import type { NewObject, ObjectReader } from './port.ts';
+import { createOldCommits, oldCommitsFolder } from './old-commits.ts';
 import { branchTip, parseAdvertisement, type Advertisement } from './remote-refs.ts';
 import { storeObjects } from './store.ts';
 import { parseGitUrl } from './url.ts';
@@ -54,6 +55,11 @@ export interface RemoteClone extends ObjectReader {
   ): Promise<string | null>;
   /** Brings objects here without moving a branch; returns a local ref to `to`, good until the next call. */
   stage(to: string, objects: readonly NewObject[]): Promise<string>;
+  /**
+   * Where a commit and its files can be read, fetched where they are not here. Throws `CommitGone` (terminal), and the errors of
+   * the transport.
+   */
+  at(commit: string, signal: AbortSignal): Promise<ObjectReader>;
   /** Takes over a push that the remote has accepted. */
   adopt(branch: string, to: string, objects: readonly NewObject[]): Promise<void>;
 }
@@ -129,14 +135,7 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
   };
 
   /** What the last process left here may be incomplete. */
-  const isReadable = async (tip: string): Promise<boolean> => {
-    try {
-      await current.database.readTree((await current.database.readCommit(tip)).tree);
-      return true;
-    } catch {
-      return false;
-    }
-  };
+  const isReadable = (tip: string): Promise<boolean> => hasTree(current.database, tip);
 
   const bring = async (wanted: Wanted, known: string | null) => {
     const why = await whyRenew(known);
@@ -159,6 +158,10 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
     if (await historyContains(current.database, tip, known, HISTORY_LIMIT)) return;
     notice({ kind: 'forcePushed', branch, from: known, to: tip });
   };
+
+  const advertise = async (signal: AbortSignal): Promise<Advertisement> =>
+    parseAdvertisement(await http.discover(options.url, 'git-upload-pack', signal), url);
+  const oldCommits = createOldCommits({ http, url: options.url, shownUrl: url, folder: oldCommitsFolder(root) });
 
   const update: RemoteClone['update'] = async (branch, advertised, signal, also = []) => {
     const tip = branchTip(advertised, branch);
@@ -212,7 +215,12 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
     url,
     gitDir: () => current.gitDir,
     cache: () => current.cache,
-    advertise: async (signal) => parseAdvertisement(await http.discover(options.url, 'git-upload-pack', signal), url),
+    advertise,
+    async at(commit, signal) {
+      for (const { database } of previous ? [current, previous] : [current])
+        if (await hasTree(database, commit)) return database;
+      return oldCommits.reader(commit, await advertise(signal), signal);
+    },
     update,
     async stage(to, objects) {
       await store(objects);
@@ -229,3 +237,12 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
     readBlob: (id) => read((reader) => reader.readBlob(id), id, false),
   };
 }
+
+const hasTree = async (reader: ObjectReader, commit: string): Promise<boolean> => {
+  try {
+    await reader.readTree((await reader.readCommit(commit)).tree);
+    return true;
+  } catch {
+    return false;
+  }
+};

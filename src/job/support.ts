@@ -10,10 +10,6 @@ interface Unsupported {
 
 const isWritten = (value: unknown): boolean => value !== undefined;
 const isOn = (value: unknown): boolean => value !== undefined && value !== false;
-const otherThan =
-  (...values: readonly unknown[]) =>
-  (value: unknown): boolean =>
-    value !== undefined && !values.includes(value);
 
 /**
  * What a Job may say in this format and this version can't do yet. Such a job is refused and never run without it; a value
@@ -21,10 +17,7 @@ const otherThan =
  */
 const UNSUPPORTED: readonly Unsupported[] = [
   { path: ['spec', 'on', 'pullRequest'], refuses: isOn },
-  { path: ['spec', 'checkout'], refuses: isOn },
   { path: ['spec', 'runsOn'], refuses: isWritten },
-  { path: ['spec', 'artifacts'], refuses: isWritten },
-  { path: ['spec', 'keep', 'artifacts'], refuses: otherThan('180d') },
 ];
 
 /** Kinds that the format has and this version can't do anything with yet. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { normalizeSpec } from '../job/defaults.ts';
 import { DEFAULT_TASK, tasksOfRun } from '../job/fan-out.ts';
 import type { AttemptState, RunRecord, RunTask } from '../runner/port.ts';
-import type { AttemptOutcome, LogReference, Outcome, TaskOutcome, Times } from '../schemas/index.ts';
+import type { ArchiveReference, AttemptOutcome, LogReference, Outcome, TaskOutcome, Times } from '../schemas/index.ts';
 import { askedBy, judgeAttempt, type Judgement } from './judge.ts';
 import { decidingTask, judgeRun, judgeTask } from './run.ts';
 
@@ -58,6 +58,13 @@ interface Task {
   readonly last: AttemptState | undefined;
 }
 
+/** What is said of the artifacts of an attempt; of one that ran, and of which nobody could see to them, that they are missing. */
+function archiveOf({ spec }: RunRecord, { artifacts, started, ending }: AttemptState): ArchiveReference | undefined {
+  if (spec.artifacts === undefined || artifacts) return artifacts?.archive;
+  if (started === null || ending === null) return undefined;
+  return { complete: false, reason: 'the attempt ended in a way that left no time to keep its artifacts' };
+}
+
 function buildTask(parts: OutcomeParts, task: RunTask): Task {
   const { record, attempts: all, unstarted, finished, logPath, cancelledBy } = parts;
   const { name, matrix } = task;
@@ -69,6 +76,7 @@ function buildTask(parts: OutcomeParts, task: RunTask): Task {
   const judgement = askedBy(unstarted.get(name) ?? judgeTask(judgements), cancelledBy);
   const outcomes = attempts.map((attempt, index): AttemptOutcome => {
     const log = logReference(record, attempt, logPath);
+    const archive = archiveOf(record, attempt);
     const queued = attempts[index - 1]?.finished ?? record.queued;
     return {
       number: attempt.number,
@@ -76,6 +84,7 @@ function buildTask(parts: OutcomeParts, task: RunTask): Task {
       ...(attempt.pod === undefined ? {} : { pod: attempt.pod }),
       ...(attempt.node === undefined ? {} : { node: attempt.node }),
       ...(log ? { log } : {}),
+      ...(archive ? { archive } : {}),
       times: times(queued, attempt.started, attempt.finished ?? finished),
     };
   });
@@ -119,7 +128,16 @@ export function buildOutcome(parts: OutcomeParts): Outcome {
   const annotations = outputs.flatMap(({ name, output }) =>
     output.annotations.map((annotation) => ({ ...annotation, ...(tasks.length > 1 ? { task: name } : {}) })),
   );
-  const warnings = outputs.flatMap(({ output }) => output.warnings);
+  const kept = tasks.flatMap(({ outcome: { name }, last }) =>
+    last?.artifacts ? [{ name, artifacts: last.artifacts }] : [],
+  );
+  const artifacts = kept.flatMap(({ name, artifacts: { files } }) =>
+    files.map((file) => ({ ...file, ...(tasks.length > 1 ? { task: name } : {}) })),
+  );
+  const warnings = [
+    ...outputs.flatMap(({ output }) => output.warnings),
+    ...kept.flatMap(({ artifacts: { warnings: own } }) => own),
+  ];
   const begun = attempts.flatMap((attempt) => attempt.started ?? []).sort()[0] ?? null;
   const ended =
     attempts
@@ -139,6 +157,7 @@ export function buildOutcome(parts: OutcomeParts): Outcome {
     ...(annotations.length === 0 ? {} : { annotations }),
     ...(warnings.length === 0 ? {} : { warnings }),
     ...(log ? { log } : {}),
+    ...(artifacts.length === 0 ? {} : { artifacts }),
     tasks: tasks.map(({ outcome }) => outcome),
     ...(Object.keys(record.params).length === 0 ? {} : { params: record.params }),
     chain: record.chain,

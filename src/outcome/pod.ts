@@ -93,6 +93,8 @@ export interface PodExpectation {
   readonly steps: readonly StepContext[];
   /** Whether they wait for each other behind gates. */
   readonly gated: boolean;
+  /** The container that sends the artifacts once the steps have ended; null: none does. */
+  readonly upload: string | null;
   readonly services: readonly ServiceContext[];
   readonly runMs: number;
   readonly startMs: number;
@@ -123,12 +125,28 @@ export type PodReading =
       readonly ending: AttemptEnding;
     };
 
+/** How the steps of a pod ended that still sends their artifacts: whatever becomes of it, that stays. */
+export interface SettledSteps {
+  readonly finished: string;
+  readonly ending: AttemptEnding;
+}
+
+/** How the container ended that sends the artifacts; its exit code is evidence of nothing else. */
+export interface UploadEnd {
+  readonly exitCode: number;
+  /** What it said, or Kubernetes says of it. */
+  readonly message: string;
+}
+
 /** A reading that may also say that the pod has to be ended by us: it will not come to an end, or to a good one, by itself. */
 export type PodVerdict = PodReading & {
   /** Why the controller should delete it now. */
   readonly end?: { readonly reason: Reason; readonly ending: AttemptEnding };
   /** The service whose fault that, or the ending, is; its last lines belong into the message (withLastLines). */
   readonly service?: UnhealthyService;
+  readonly settled?: SettledSteps;
+  /** Absent where it was not seen to end. */
+  readonly upload?: UploadEnd;
 };
 
 /** How much later than a gate, which counts the same time, we end a run: the steps of `finally` are to run after it. */
@@ -145,18 +163,33 @@ const GATE_MARGIN_MS = 10_000;
  */
 export function readPod(pod: PodObject, context: PodContext, now: string): PodVerdict {
   const steps = readSteps(pod, context);
-  if (hasEnded(pod, steps)) return endedReading(pod, steps, context, now);
+  if (hasEnded(pod, steps, context)) return { ...endedReading(pod, steps, context, now), ...uploadOf(pod, context) };
   const reading: PodReading =
     steps.started === null ? { phase: 'starting' } : { phase: 'running', started: steps.started };
-  return { ...reading, ...endNow(pod, steps, context, now) };
+  return { ...reading, ...endNow(pod, steps, context, now), ...settledSteps(pod, steps, context) };
 }
 
 /** Whether nothing more will come: all containers that count have ended, or the phase is final. */
-function hasEnded({ metadata, spec, status }: PodObject, { allEnded }: StepsReading): boolean {
+function hasEnded(pod: PodObject, { allEnded }: StepsReading, context: PodContext): boolean {
+  const { metadata, spec, status } = pod;
   const isFinal = status?.phase === 'Failed' || status?.phase === 'Succeeded';
   // No kubelet will ever say anything of a pod that was deleted before it had a node.
   const neverPlaced = metadata?.deletionTimestamp !== undefined && spec?.nodeName === undefined;
-  return allEnded || isFinal || neverPlaced;
+  const isSent = context.upload === null || uploadOf(pod, context).upload !== undefined;
+  return (allEnded && isSent) || isFinal || neverPlaced;
+}
+
+function uploadOf({ status }: PodObject, { upload }: PodContext): Pick<PodVerdict, 'upload'> {
+  const end = status?.containerStatuses?.find(({ name }) => name === upload)?.state?.terminated;
+  if (upload === null || !end) return {};
+  return { upload: { exitCode: end.exitCode, message: (end.message ?? end.reason ?? '').trim() } };
+}
+
+/** Only as long as nothing else can have ended them: a pod that is being deleted does not tell what came first. */
+function settledSteps(pod: PodObject, steps: StepsReading, context: PodContext): Pick<PodVerdict, 'settled'> {
+  const isGoing = pod.metadata?.deletionTimestamp !== undefined || context.asked !== null;
+  if (!steps.allEnded || isGoing || steps.lastMs === null) return {};
+  return { settled: { finished: new Date(steps.lastMs).toISOString(), ending: endingOf(pod, steps, context) } };
 }
 
 function endedReading(pod: PodObject, steps: StepsReading, context: PodContext, now: string): PodVerdict {

@@ -1,6 +1,6 @@
 import type { Catalog, DesiredJob } from '../job/model.ts';
 import type { FinishedRun, Ledger, LedgerView } from '../ledger/port.ts';
-import type { AttemptStart, LiveRun, OutputLine, RunFile, RunKey, Runner } from '../runner/port.ts';
+import type { AttemptStart, LiveRun, OutputLine, RunFile, RunKey, Runner, RunRecord } from '../runner/port.ts';
 import type { JobDefaults, Outcome, PlannedAction, Trigger } from '../schemas/index.ts';
 import type { Snapshot, Source } from '../sources/port.ts';
 import type { RunEnd, RunWait } from './dispatch.ts';
@@ -87,6 +87,8 @@ export interface ReconcilerParts {
   readonly files: (job: DesiredJob, snapshot: Snapshot) => Promise<readonly RunFile[]>;
   /** The outcome, with its logs, of a run that has ended; `unstarted`: how tasks ended that no attempt speaks for. */
   readonly finish: (run: LiveRun, unstarted: RunEnd['unstarted'], finished: string) => FinishedRun;
+  /** Removes artifacts of the run's job that were kept for long enough; called when the run is in the ledger. */
+  readonly expireArtifacts?: ((record: RunRecord) => Promise<void>) | undefined;
   /** The configuration's settings for jobs that have none of their own. */
   readonly defaults?: JobDefaults | undefined;
   /** What the queue may give out. */

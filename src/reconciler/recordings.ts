@@ -1,5 +1,5 @@
-import { asCoded, type CodedError, isCoded, terminalError } from '../errors.ts';
-import type { RunKey } from '../runner/port.ts';
+import { asCoded, type CodedError, isCoded, messageOf, terminalError } from '../errors.ts';
+import type { RunKey, RunRecord } from '../runner/port.ts';
 import type { Outcome } from '../schemas/index.ts';
 import { createBatch } from './batch.ts';
 import { type RunEnd, runId } from './dispatch.ts';
@@ -45,6 +45,17 @@ export function createRecordings({ parts, fail, changed }: RecordingsOptions): R
     parts.runner.release(keys, new AbortController().signal),
   );
 
+  /** Old artifacts that stay a while longer keep nothing up. */
+  const expire = async (run: RunRecord): Promise<void> => {
+    if (run.spec.artifacts === undefined) return;
+    try {
+      await parts.expireArtifacts?.(run);
+    } catch (error) {
+      const message = `old artifacts of ${run.job} were not removed: ${messageOf(error)}`;
+      parts.emit({ kind: 'trouble', message });
+    }
+  };
+
   const record = async (end: RunEnd, seen: Observation, signal: AbortSignal): Promise<void> => {
     const { record: key } = end.run;
     const facts = finishedFacts(parts, end, seen);
@@ -59,6 +70,7 @@ export function createRecordings({ parts, fail, changed }: RecordingsOptions): R
       await parts.reached?.('afterRecord');
       await releases.add(key);
       parts.emit({ kind: 'recorded', key: { job: outcome.job, run: outcome.run }, commit });
+      await expire(end.run.record);
     } catch (error) {
       if (isCoded(error, 'RunAlreadyRecorded')) {
         await releases.add(key);

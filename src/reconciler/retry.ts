@@ -26,9 +26,9 @@ const JITTER = 0.2;
 const FREE: ReadonlySet<Reason> = new Set(['Unschedulable', 'Preempted', 'Evicted', 'NodeRejected', 'StartError']);
 /** What `retry.infrastructure` counts. A lost node's pod may still be running: it never gets a successor by itself. */
 const INFRASTRUCTURE: ReadonlySet<Reason> = new Set(['Evicted', 'Preempted', 'PodDeleted']);
-/** A command that is not there will not be there the next time either: the words of a container runtime, then our own. */
+/** A command that is not there will not be there the next time either, nor a file: the words of a container runtime, then our own. */
 const FOR_GOOD =
-  /not found|no such file|permission denied|exec format|is a directory|there is no |may not be executed|directory does not exist|is no directory|are too large|null bytes/i;
+  /not found|no such file|permission denied|exec format|is a directory|there is no |may not be executed|directory does not exist|is no directory|are too large|null bytes|can't be checked out|does not give commit/i;
 
 type Class = 'free' | 'own' | 'infrastructure' | 'none';
 

@@ -27,6 +27,8 @@ export interface PodContext extends RenderContext {
   readonly payload: Owner;
   /** Where the gate's busybox comes from, if not from `image` as shipped. It has to be static. */
   readonly gate?: { readonly image: string; readonly busybox: string };
+  /** Where pods reach runledger for checkout and artifacts: `http://host:port`. */
+  readonly address?: string;
   /** The policy's ceiling: the limit of containers that name none. */
   readonly maxResources?: Quantities;
 }

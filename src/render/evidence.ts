@@ -1,8 +1,9 @@
 import type { PodExpectation } from '../outcome/pod.ts';
+import { ARTIFACTS_CONTAINER } from './layout.ts';
 import type { PodPlan } from './steps.ts';
 
 /** What a pod has to be compared with, to tell how it ended (readPod). */
-export function expectationOf({ spec, steps, services, gated }: PodPlan): PodExpectation {
+export function expectationOf({ spec, steps, services, gated, artifacts }: PodPlan): PodExpectation {
   const { timeouts, exitCodes } = spec;
   return {
     steps: steps.map(({ name, container, timeoutMs, when, advisory }) => ({
@@ -13,6 +14,7 @@ export function expectationOf({ spec, steps, services, gated }: PodPlan): PodExp
       advisory,
     })),
     gated,
+    upload: artifacts ? ARTIFACTS_CONTAINER : null,
     services: services.map(({ name, health }) => ({ name, health })),
     runMs: timeouts.runMs,
     startMs: timeouts.startMs,

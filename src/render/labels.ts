@@ -4,7 +4,7 @@ import type { Trigger } from '../schemas/index.ts';
 import { runObjectName, type NameScope } from './names.ts';
 
 /** What an object is for: its `app.kubernetes.io/component`. */
-export type Component = 'claim' | 'payload' | 'attempt' | 'budget';
+export type Component = 'claim' | 'payload' | 'attempt' | 'token' | 'budget';
 
 /**
  * The labels of runledger's objects. They are what objects are listed and selected by; whatever is no valid label value
@@ -13,7 +13,7 @@ export type Component = 'claim' | 'payload' | 'attempt' | 'budget';
  * | label | on | value |
  * | --- | --- | --- |
  * | `app.kubernetes.io/name` | run | the job |
- * | `app.kubernetes.io/component` | all | `claim`, `payload`, `attempt` (a pod) or `budget` |
+ * | `app.kubernetes.io/component` | all | `claim`, `payload`, `attempt` (a pod), `token` (its Secret) or `budget` |
  * | `app.kubernetes.io/part-of` | all | the source |
  * | `app.kubernetes.io/managed-by` | all | `runledger` |
  * | `runledger.dev/installation` | all | which runledger owns it |
@@ -185,7 +185,7 @@ export interface Labelled {
     | undefined;
 }
 
-const COMPONENTS: ReadonlySet<string> = new Set(['claim', 'payload', 'attempt']);
+const COMPONENTS: ReadonlySet<string> = new Set(['claim', 'payload', 'attempt', 'token']);
 
 /** The identity of an object of a run; null for one that is not runledger's, or whose labels somebody has changed. */
 export function identityOf(object: Labelled): ObjectIdentity | null {
@@ -198,7 +198,7 @@ export function identityOf(object: Labelled): ObjectIdentity | null {
   if (installation === undefined || source === undefined || job === undefined || run === null) return null;
   const task = labels[LABELS.task] ?? null;
   const attempt = countIn(labels[LABELS.attempt], 1);
-  if (component === 'attempt' && (task === null || attempt === null)) return null;
+  if ((component === 'attempt' || component === 'token') && (task === null || attempt === null)) return null;
   return {
     installation,
     source,

@@ -12,6 +12,8 @@ export const PATHS = {
   gate: '/runledger/gate',
   /** What the gates of a pod tell each other. */
   state: '/runledger/state',
+  /** The token of the attempt, for runledger's own containers. */
+  token: '/runledger/token',
   /** Where the folders of services in memory are made. */
   tmpfs: '/runledger/tmpfs',
 } as const;
@@ -31,12 +33,29 @@ export const VOLUMES = {
   shared: 'runledger-shared',
   gate: 'runledger-gate',
   state: 'runledger-state',
+  /** The token of the attempt. No step mounts it. */
+  token: 'runledger-token',
   /** A folder for each service, which is its HOME. */
   serviceHomes: 'runledger-service-homes',
 } as const;
 
 /** The init container that brings the gate's busybox; no step of the job. */
 export const GATE_CONTAINER = 'runledger-gate';
+
+/** The init container that puts the files of the revision into the workspace. */
+export const CHECKOUT_CONTAINER = 'runledger-checkout';
+
+/** The container behind the last gate, which sends the artifacts. */
+export const ARTIFACTS_CONTAINER = 'runledger-artifacts';
+
+/** How long sending artifacts may take, with all tries. */
+export const UPLOAD_S = 120;
+
+/** The command line in runledger's own image (Dockerfile). */
+export const OWN_PROGRAM: readonly string[] = ['node', '--max-semi-space-size=8', '/app/dist/src/cli/main.js'];
+
+/** The key of the token in its Secret, and the name of its file. */
+export const TOKEN_KEY = 'token';
 
 export const GATE_SCRIPT = `${PATHS.payload}/gate`;
 export const GATE_BUSYBOX = `${PATHS.gate}/busybox`;

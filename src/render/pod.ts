@@ -9,7 +9,7 @@ import { ownedBy, type PodContext } from './context.ts';
 import { type Attempt, stepEnvironment } from './environment.ts';
 import { gateArguments } from './gate-arguments.ts';
 import { OUTCOME_FINALIZER, podLabels, runAnnotations } from './labels.ts';
-import { GATE_BUSYBOX, GATE_CONTAINER, GATE_SCRIPT, PATHS, VOLUMES } from './layout.ts';
+import { GATE_BUSYBOX, GATE_CONTAINER, GATE_SCRIPT, PATHS, UPLOAD_S, VOLUMES } from './layout.ts';
 import { literal } from './literal.ts';
 import { mergePodSpec } from './merge.ts';
 import { podName } from './names.ts';
@@ -18,6 +18,7 @@ import { securityOf } from './restricted.ts';
 import { type OwnContainer, serviceContainers, serviceVolumes, tmpfsContainers } from './services.ts';
 import { planRecord, type PodPlan, type PodStep } from './steps.ts';
 import { podVolumes } from './volumes.ts';
+import { artifactsContainer, checkoutContainer, needsToken, type OwnContainerParts, tokenVolume } from './workspace.ts';
 
 /** The group that owns volumes, whatever user a step runs as. */
 export const FS_GROUP = DEFAULT_USER;
@@ -62,13 +63,13 @@ export function renderPod(parts: PodParts): V1Pod {
 }
 
 /**
- * Seconds from the deletion of the pod to its last KILL: the grace of the step that runs, and the time of `finally`,
- * which only gates can use.
+ * Seconds from the deletion of the pod to its last KILL: the grace of the step that runs, and the time of `finally` and for
+ * artifacts, which only gates can use.
  */
-export function graceSeconds({ spec, steps, gated }: PodPlan): number {
+export function graceSeconds({ spec, steps, gated, artifacts }: PodPlan): number {
   const hasFinally = steps.some((step) => step.when !== null);
   const own = spec.timeouts.graceMs + (hasFinally ? spec.timeouts.finallyMs : 0);
-  return seconds(own) + (gated ? GATE_MARGIN_S : 0);
+  return seconds(own) + (artifacts ? UPLOAD_S : 0) + (gated ? GATE_MARGIN_S : 0);
 }
 
 /** `parts` with the record of the task; `ofRun` is that of the run, which the payload follows. */
@@ -76,7 +77,13 @@ function podSpec(parts: PodParts, ofRun: RunRecord, plan: PodPlan): V1PodSpec {
   const { record, context } = parts;
   const { volumes, mounts } = podVolumes(ofRun, plan, context.payload.name);
   if (plan.gated) volumes.push({ name: VOLUMES.gate, emptyDir: {} }, { name: VOLUMES.state, emptyDir: {} });
+  const pod = podName(context, { job: record.job, run: record.run, task: parts.task.name, attempt: parts.attempt });
+  if (needsToken(plan)) volumes.push(tokenVolume(pod));
   volumes.push(...serviceVolumes(plan.services));
+  const own: OwnContainerParts = { plan, context, pod, ceiling: ceilingOfSteps(plan, context) };
+  const before = [...(plan.gated ? initContainers(plan, context) : [])];
+  // Behind the gate's, before the services: what can't be had is known early.
+  if (plan.checkout) before.splice(plan.gated ? 1 : 0, 0, checkoutContainer(own));
   const hostnames = plan.services.map(({ name }) => name);
   return {
     restartPolicy: 'Never',
@@ -93,8 +100,11 @@ function podSpec(parts: PodParts, ofRun: RunRecord, plan: PodPlan): V1PodSpec {
       ? { imagePullSecrets: context.imagePullSecrets.map((name) => ({ name })) }
       : {}),
     ...(hostnames.length > 0 ? { hostAliases: [{ ip: '127.0.0.1', hostnames }] } : {}),
-    ...(plan.gated ? { initContainers: initContainers(plan, context) } : {}),
-    containers: plan.steps.map((step, index) => stepContainer(parts, plan, index, mountsOf(step, plan, mounts))),
+    ...(before.length > 0 ? { initContainers: before } : {}),
+    containers: [
+      ...plan.steps.map((step, index) => stepContainer(parts, plan, index, mountsOf(step, plan, mounts))),
+      ...(plan.artifacts ? [artifactsContainer(own, record.spec.artifacts?.paths ?? [])] : []),
+    ],
     volumes,
   };
 }
@@ -134,7 +144,7 @@ function gatedCommand(plan: PodPlan, index: number, directory: string): Pick<V1C
   const parameters = gateArguments({
     step: step.name,
     position: index + 1,
-    gates: plan.steps.length,
+    gates: plan.steps.length + (plan.artifacts ? 1 : 0),
     when: step.when,
     timeoutS: step.timeoutMs === null ? null : seconds(step.timeoutMs),
     runTimeoutS: seconds(timeouts.runMs),

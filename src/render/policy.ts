@@ -3,7 +3,7 @@ import { formatDuration, durationMs } from '../job/duration.ts';
 import { parseQuantity } from '../job/quantity.ts';
 import type { Job, Policy, TimeoutLimits } from '../schemas/index.ts';
 import { globMatches, imageMatches, imageText, parseImage } from './images.ts';
-import { OWN_PREFIX } from './layout.ts';
+import { ARTIFACTS_CONTAINER, OWN_PREFIX, VOLUMES } from './layout.ts';
 import { overlayViolations, type Violation } from './overlay.ts';
 import { isExclusive } from './resources.ts';
 import { restrictedViolations } from './restricted.ts';
@@ -52,7 +52,8 @@ export function violationText(violations: readonly Violation[]): string {
 /** The containers that a job brings; of those that run before it, services alone are not runledger's. */
 const jobContainers = ({ initContainers = [], containers }: V1PodSpec): readonly V1Container[] => [
   ...initContainers.filter(({ name }) => !name.startsWith(OWN_PREFIX)),
-  ...containers,
+  // Like the init containers, it is runledger's own; a job can't change it.
+  ...containers.filter(({ name }) => name !== ARTIFACTS_CONTAINER),
 ];
 
 const oneOf = (allowed: readonly string[]): string =>
@@ -74,7 +75,8 @@ function secretViolations(spec: V1PodSpec, allowed: Policy['secrets'], own: read
   const use = (name: string | undefined, field: string): void => {
     if (name !== undefined && !used.has(name)) used.set(name, field);
   };
-  for (const { name, field } of secretUses(spec, jobContainers(spec))) use(name, field);
+  const volumes = (spec.volumes ?? []).filter(({ name }) => name !== VOLUMES.token);
+  for (const { name, field } of secretUses({ volumes }, jobContainers(spec))) use(name, field);
   for (const { name, csi } of spec.volumes ?? []) use(csi?.nodePublishSecretRef?.name, `pod.spec.volumes[${name}]`);
   for (const { name } of spec.imagePullSecrets ?? [])
     if (name === undefined || !own.includes(name)) use(name, 'pod.spec.imagePullSecrets');

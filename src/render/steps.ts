@@ -39,7 +39,13 @@ export interface PodPlan {
   readonly steps: readonly PodStep[];
   /** In the order in which they start. */
   readonly services: readonly PodService[];
-  /** Whether the steps wait for each other behind gates; a single one without services is a plain container. */
+  /** Whether files of the revision go into the workspace first. */
+  readonly checkout: boolean;
+  /** Whether what the steps leave is sent to the controller at the end. */
+  readonly artifacts: boolean;
+  /**
+   * Whether the steps wait for each other behind gates; a single one without services and artifacts is a plain container.
+   */
   readonly gated: boolean;
 }
 
@@ -67,7 +73,15 @@ export function planPod(written: Job['spec'], args: readonly string[] = [], defa
     ...course.end.map((step) => podStep(step, [], step.when, step.advisory)),
   ];
   const services = servicesOf(written);
-  return { spec: normalizeSpec(written), steps, services, gated: steps.length > 1 || services.length > 0 };
+  const artifacts = written.artifacts !== undefined;
+  return {
+    spec: normalizeSpec(written),
+    steps,
+    services,
+    checkout: written.checkout !== undefined && written.checkout !== false,
+    artifacts,
+    gated: steps.length > 1 || services.length > 0 || artifacts,
+  };
 }
 
 function podStep(step: NormalStep, args: readonly string[], when: PodStep['when'], advisory: boolean): PodStep {

@@ -1,5 +1,5 @@
 import type { Task } from '../job/fan-out.ts';
-import type { Job, LogUpload, Outcome, Reason, Result, Trigger } from '../schemas/index.ts';
+import type { ArchiveReference, Artifact, Job, LogUpload, Outcome, Reason, Result, Trigger } from '../schemas/index.ts';
 
 /** What identifies a run within a source. */
 export interface RunKey {
@@ -93,6 +93,14 @@ export interface AttemptOutput {
   readonly warnings: readonly string[];
 }
 
+/** What became of the artifacts of an attempt. */
+export interface AttemptArtifacts {
+  /** Absent where there was nothing to keep. */
+  readonly archive?: ArchiveReference;
+  readonly files: readonly Artifact[];
+  readonly warnings: readonly string[];
+}
+
 export interface AttemptState {
   readonly task: string;
   readonly number: number;
@@ -105,6 +113,8 @@ export interface AttemptState {
   readonly ending: AttemptEnding | null;
   /** Null while it runs. */
   readonly output: AttemptOutput | null;
+  /** Absent while it runs, where its job keeps none, and where nobody could see to them. */
+  readonly artifacts?: AttemptArtifacts;
 }
 
 /** An outcome that waits for a ledger that can't be written, kept where the run was claimed. */

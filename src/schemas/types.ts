@@ -458,8 +458,8 @@ export interface JobSpec {
   /** Exit codes other than 0 that do not mean failure. */
   readonly exitCodes?: ExitCodes;
   /**
-   * Files to keep from the workspace, besides everything in $RUNLEDGER_OUTPUT. They go to the controller's artifact
-   * store.
+   * Keeps files of the workspace, and everything in $RUNLEDGER_OUTPUT, in the artifact store. Without it, nothing is
+   * kept.
    */
   readonly artifacts?: JobArtifacts;
   /** How much of the output is kept on the ledger. What does not fit is cut from the middle: head and tail stay. */
@@ -775,10 +775,10 @@ export interface ExitCodes {
   readonly skipped?: readonly number[];
 }
 
-/** Which files to keep. */
+/** Which files to keep. Without paths (`artifacts: {}`), what is in $RUNLEDGER_OUTPUT. */
 export interface JobArtifacts {
-  /** Globs within the workspace. */
-  readonly paths: Globs;
+  /** Globs within the workspace; what is in $RUNLEDGER_OUTPUT is kept besides. */
+  readonly paths?: Globs;
 }
 
 /** Bounds for the logs on the ledger. */

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { ATTEMPT_LIMIT_MS, type AttemptDesk, createAttemptTaker, type TakeAttempt } from './attempts.ts';
 import { createHookTaker, type Hook, type HookVerdict } from './hooks.ts';
 
 export interface ServerParts {
@@ -16,6 +17,8 @@ export interface ServerParts {
   readonly queue: () => unknown;
   /** The sources that take webhooks. */
   readonly hooks: ReadonlyMap<string, Hook>;
+  /** Serves the pods of attempts; absent: they are not served. */
+  readonly attempts?: AttemptDesk | undefined;
   /** Told of every webhook; `unknown` stands for every source that takes none. */
   readonly onHook: (source: string, verdict: HookVerdict) => void;
 }
@@ -30,10 +33,12 @@ const REQUEST_LIMIT_MS = 30_000;
 /** Serves health, metrics and webhooks. Throws what listening throws: an address in use, for one. */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const takeHook = createHookTaker();
+  const takeAttempt = parts.attempts ? createAttemptTaker(parts.attempts) : async () => false;
   const server = createServer((request, response) => {
-    handle(parts, takeHook, request, response).catch(() => answer(response, 500, 'internal error'));
+    handle(parts, takeHook, takeAttempt, request, response).catch(() => answer(response, 500, 'internal error'));
   });
-  server.requestTimeout = REQUEST_LIMIT_MS;
+  // Archives take longer than webhooks, which have a limit of their own.
+  server.requestTimeout = ATTEMPT_LIMIT_MS;
   server.headersTimeout = REQUEST_LIMIT_MS;
   await listen(server, parts.port, parts.host);
   const { address, port } = server.address() as AddressInfo;
@@ -60,10 +65,14 @@ function listen(server: Server, port: number, host: string): Promise<void> {
 async function handle(
   parts: ServerParts,
   takeHook: ReturnType<typeof createHookTaker>,
+  takeAttempt: TakeAttempt,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const path = /^[^?#]*/.exec(request.url ?? '/')?.[0] ?? '/';
+  if (await takeAttempt(path, request, response)) return;
+  const limit = setTimeout(() => request.destroy(), REQUEST_LIMIT_MS).unref();
+  request.once('close', () => clearTimeout(limit));
   const source = /^\/hooks\/([^/]+)$/.exec(path)?.[1];
   if (source !== undefined) {
     if (request.method !== 'POST') return answer(response, 405, 'only POST');

@@ -9,6 +9,7 @@ import type { EntryMode } from '../git/port.ts';
 import { type Contents, createContents } from './contents.ts';
 import { createHeadTree, type HeadReader, type HeadTree } from './head-tree.ts';
 import type { Snapshot, Source, SourceFile } from './port.ts';
+import { workTreeFiles } from './work-tree.ts';
 import { listFiles, scanFolder, stampOf, type ScannedFile, workTreeRules } from './scan.ts';
 
 export interface DirectoryOptions {
@@ -94,6 +95,7 @@ export function openDirectorySource(options: DirectoryOptions): Source {
       const commit = head ? await head.load(path) : null;
       return createSnapshot(root, manifests, contents, commit === null ? null : head, commit, signal);
     },
+    checkout: (_revision, paths, signal) => workTreeFiles(root, paths, signal),
     async watch(changed, signal) {
       watching = true;
       const { watch: watchFiles } = await import('chokidar');

@@ -2,13 +2,14 @@ import picomatch from 'picomatch';
 import { isCoded, usageError, waitingError, type CodedError } from '../errors.ts';
 import type { GitHttp } from '../git/http.ts';
 import type { ObjectReader } from '../git/port.ts';
-import { openRemoteClone, type RemoteCloneOptions, type RemoteNotice } from '../git/remote-clone.ts';
+import { openRemoteClone, type RemoteClone, type RemoteCloneOptions, type RemoteNotice } from '../git/remote-clone.ts';
 import { branchNames, branchTip, type Advertisement } from '../git/remote-refs.ts';
 import { createSerial } from '../git/serial.ts';
 import { poll, systemClock, type PollClock, type PollNotice } from './poll.ts';
-import type { Snapshot, Source, SourceFile } from './port.ts';
+import { expandGlobs } from './globs.ts';
+import type { CheckoutEntry, CheckoutPaths, Snapshot, Source, SourceFile } from './port.ts';
 import { listAll, listManifests, type Listing } from './tree-files.ts';
-import { findFile, findFolder, normalizePath, readFileOfTree } from './tree-paths.ts';
+import { findFile, findFolder, normalizePath, readFileOfTree, readRaw } from './tree-paths.ts';
 
 /** What a source has to tell a person while it is watched. */
 export type SourceNotice = RemoteNotice | PollNotice;
@@ -77,6 +78,7 @@ export async function openGitSource(options: GitSourceOptions): Promise<Source> 
       ...(options.branch === undefined ? {} : { branch: options.branch }),
     },
     fetch: (signal) => serial(() => fetch(signal)),
+    checkout: (revision, paths, signal) => checkoutFrom(clone, revision, paths, signal),
     watch: (changed, signal) => poll({ look, changed, intervalMs: options.pollIntervalMs, clock, notice }, signal),
   };
 }
@@ -111,6 +113,28 @@ const pathMissing = (folder: string, where: string): CodedError =>
   waitingError('PathMissing', `there is no folder ${folder} in ${where}`, {
     hint: 'Check the path; it counts from the root.',
   });
+
+/** Trees are listed as far as the globs reach, and each blob is read when its turn comes. */
+async function* checkoutFrom(
+  clone: RemoteClone,
+  revision: string,
+  paths: CheckoutPaths,
+  signal: AbortSignal,
+): AsyncGenerator<CheckoutEntry, void, undefined> {
+  const reader = await clone.at(revision, signal);
+  const { tree: root } = await reader.readCommit(revision);
+  const memory: Memory = { manifests: undefined, all: new Map() };
+  const files =
+    paths === true
+      ? (await listAll(reader, '', root, undefined)).files
+      : await createSnapshot(reader, { revision, root, committed: '' }, memory).match(expandGlobs(paths));
+  for (const { path, id, mode } of files) {
+    signal.throwIfAborted();
+    const content = await readRaw(reader, path, id);
+    if (mode === '120000') yield { kind: 'link', path, target: Buffer.from(content).toString('utf8') };
+    else yield { kind: 'file', path, executable: mode === '100755', content };
+  }
+}
 
 /** One revision, read from the copy as it is asked for. */
 function createSnapshot(

@@ -27,6 +27,14 @@ export interface Snapshot {
   read(file: SourceFile): Promise<Uint8Array>;
 }
 
+/** A file of a revision as it goes into a workspace. */
+export type CheckoutEntry =
+  | { readonly kind: 'file'; readonly path: string; readonly executable: boolean; readonly content: Uint8Array }
+  | { readonly kind: 'link'; readonly path: string; readonly target: string };
+
+/** Which files of a revision: all, or what globs from the root of the repository name; a folder stands for all that is in it. */
+export type CheckoutPaths = true | readonly string[];
+
 export interface SourceDescription {
   /** A directory, or a URL without credentials. */
   readonly location: string;
@@ -40,6 +48,11 @@ export interface Source {
   readonly description: SourceDescription;
   /** The newest revision. Throws when it can't be had; the caller then goes on with the last good one. */
   fetch(signal: AbortSignal): Promise<Snapshot>;
+  /**
+   * The files of a revision, one after another, read as they are asked for: from its commit; for a folder as they lie in the work
+   * tree now, without what git ignores. Throws CodedErrors: `CommitGone`, `FileTooLarge` (over 64 MiB, terminal), and transient ones.
+   */
+  checkout(revision: string, paths: CheckoutPaths, signal: AbortSignal): AsyncIterable<CheckoutEntry>;
   /** Calls `changed` whenever a fetch may bring something new, until the signal aborts. */
   watch(changed: () => void, signal: AbortSignal): Promise<void>;
 }

@@ -92,11 +92,16 @@ export async function readFileOfTree(reader: ObjectReader, root: string, file: S
     }
     id = target.id;
   }
+  return readRaw(reader, file.path, id);
+}
+
+/** The bytes of a blob, which lies at a path: of a symbolic link, its target. Throws `FileTooLarge`. */
+export async function readRaw(reader: ObjectReader, path: string, id: string): Promise<Uint8Array> {
   try {
     return await reader.readBlob(id);
   } catch (error) {
     if (isCoded(error, 'ObjectTooLarge'))
-      throw terminalError('FileTooLarge', `${file.path} is larger than 64 MiB`, { cause: error });
+      throw terminalError('FileTooLarge', `${path} is larger than 64 MiB`, { cause: error });
     throw error;
   }
 }

@@ -49,9 +49,12 @@ export function storeContract<T>(test: Test<T>, storeOf: () => Store, sizes: rea
       const key = at('sizes', size + 1);
       const bytes = randomBytes(size);
       assert.is(await store.exists(key, signal), false);
+      assert.is(await store.read(key, 1_000, signal), null);
       const digest = await store.put(key, streamOf(bytes), signal);
       assert.equal(digest, digestOf(bytes));
       assert.is(await store.exists(key, signal), true);
+      assert.ok((await store.read(key, size, signal))?.equals(bytes));
+      if (size > 0) assert.ok(isCoded(await rejection(store.read(key, size - 1, signal)), 'ArtifactDamaged'));
       assert.ok((await buffer(await store.get(key, digest, signal))).equals(bytes));
       const [object] = await listed(store, runPrefix({ source: 'sizes', job: 'a', run: size + 1 }));
       assert.is(object?.key, key);

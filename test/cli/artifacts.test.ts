@@ -1,5 +1,5 @@
 // test-timeout: 300s
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { dump, load } from 'js-yaml';
 import { suite } from 'uvu';
@@ -87,9 +87,10 @@ async function record({ root, folder }: World, change: (outcome: Outcome) => obj
 }
 
 const oneTask = async (world: World, { archive, artifacts }: Kept): Promise<void> =>
-  record(world, ({ tasks: [task] }) => ({
+  record(world, ({ tasks: [task], by }) => ({
     artifacts,
     tasks: [taskWith(task, archive)],
+    by: { ...by, runner: 'kubernetes' }, // what a process left would be looked for beside its state
   }));
 
 test('a run without artifacts says so', async ({ run }) => {
@@ -149,6 +150,36 @@ test('the store comes from a flag, a configuration or the environment', async (w
     assert.not.match(result.stderr, /SECRET/);
   }
   assert.equal((await readdir(root)).sort(), ['config', 'config.yaml', 'env', 'jobs', 'store', 'workspace-default']);
+});
+
+test('what a job leaves on this machine is found without a store being named, and goes after keep.artifacts', async (world) => {
+  const { folder, root, run } = world;
+  const job = [
+    'apiVersion: runledger.dev/v1',
+    'kind: Job',
+    'metadata: { name: left }',
+    'spec:',
+    '  checkout: [src]',
+    '  run: mkdir out; cp src/* out; echo made >$RUNLEDGER_OUTPUT/made',
+    '  artifacts: { paths: [out] }',
+    '  keep: { artifacts: 1h }',
+  ];
+  await commitFiles(folder, { 'left.yaml': `${job.join('\n')}\n`, 'src/a.txt': 'a', 'other/b.txt': 'b' });
+  const ran = await run('reconcile');
+  assert.is(ran.code, 0, ran.stderr);
+  const extracted = await run('artifacts', 'left', '--extract', '../left');
+  assert.is(extracted.code, 0, extracted.stderr);
+  assert.equal(await tree(path.join(root, 'left')), { made: 'made\n', 'out/a.txt': 'a' });
+  for (const number of [2, 3]) {
+    const again = await run('run', 'left', '--store', '../store');
+    assert.is(again.code, 0, `${number}: ${again.stderr}`);
+    const longAgo = new Date(Date.now() - 7_200_000);
+    await utimes(path.join(world.store, `jobs/left/${number}/default/1.tar.zst`), longAgo, longAgo);
+  }
+  const store = await openStore({ directory: world.store }, { cwd: root, now: Date.now, resolveValue: async () => '' });
+  const kept: string[] = [];
+  for await (const { key } of store.list('jobs/left/', signal)) kept.push(key);
+  assert.equal(kept, ['jobs/left/3/default/1.tar.zst']);
 });
 
 test('each task goes into a folder of its own, and one of them can be chosen', async (world) => {

@@ -1,4 +1,4 @@
-// test-timeout: 420s
+// test-timeout: 600s
 /** The image and the manifests as they are shipped, on a real cluster, with a repository on a real forge. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -140,6 +140,25 @@ async function tests(parts: Parts): Promise<void> {
       took.push(Math.round(performance.now() - pushed));
     }
     console.log(`# from a push to its outcome on the ledger: ${took.join(', ')} ms`);
+  });
+
+  test('pods check out their revision, whichever replica they ask', async (context) => {
+    const { world } = context;
+    const names = Array.from({ length: 6 }, (_, at) => `checkout-${at}`);
+    const manifest = (name: string): string => `
+apiVersion: runledger.dev/v1
+kind: Job
+metadata: { name: ${name} }
+spec: { image: busybox:1.36, checkout: [data], run: "grep -r of-the-revision data && test ! -e checkout-0.yaml" }
+`;
+    const jobs = Object.fromEntries(names.map((name) => [`${name}.yaml`, manifest(name)]));
+    await world.push({ ...jobs, 'data/a.txt': 'of-the-revision' });
+    context.runs += names.length;
+    const outcomes = await recorded(world, names, 120_000);
+    assert.equal(
+      outcomes.map(({ result }) => result),
+      names.map(() => 'succeeded'),
+    );
   });
 
   const takeOver = async (

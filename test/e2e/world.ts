@@ -210,6 +210,10 @@ export async function openWorld({ forge, image }: Parts): Promise<World> {
   await git(tree, 'pull', '--quiet', remote, 'main');
 
   await kubectl(['apply', '-k', overlay]);
+  // By its address and not by its name: not every cluster for tests has DNS.
+  const service = await json<{ spec: { clusterIP: string } }>('-n', controller, 'get', 'service', 'runledger');
+  const reached = `RUNLEDGER_ADDRESS=http://${service.spec.clusterIP}:8080`;
+  await kubectl(['-n', controller, 'set', 'env', 'deployment/runledger', reached]);
   const creations = await recordCreations(jobs);
 
   const pods = async (namespace: string): Promise<readonly PodObject[]> =>
@@ -292,10 +296,9 @@ export async function openWorld({ forge, image }: Parts): Promise<World> {
   };
   try {
     await kubectl(['-n', controller, 'rollout', 'status', 'deployment/runledger', '--timeout=120s']);
-    const { spec } = await json<{ spec: { clusterIP: string } }>('-n', controller, 'get', 'service', 'runledger');
     await forge.api('POST', `/repos/${forge.user}/${repository.name}/hooks`, {
       type: 'gitea',
-      config: { url: `http://${spec.clusterIP}:8080/hooks/default`, content_type: 'json', secret: HOOK_SECRET },
+      config: { url: `http://${service.spec.clusterIP}:8080/hooks/default`, content_type: 'json', secret: HOOK_SECRET },
       events: ['push'],
       active: true,
     });

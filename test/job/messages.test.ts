@@ -446,11 +446,7 @@ const later = suite('messages: what this version does not support yet');
 const NOT_YET: readonly (readonly [string, readonly string[]])[] = [
   ['on: { pullRequest: true }', ['7:9: spec.on.pullRequest: is not supported by this version yet']],
   ['on: { pullRequest: { paths: [a] } }', ['7:9: spec.on.pullRequest: is not supported by this version yet']],
-  ['checkout: true', ['7:3: spec.checkout: is not supported by this version yet']],
-  ['checkout: [src]', ['7:3: spec.checkout: is not supported by this version yet']],
   ['runsOn: small', ['7:3: spec.runsOn: "small" is not supported by this version yet']],
-  ['artifacts: { paths: [a] }', ['7:3: spec.artifacts: is not supported by this version yet']],
-  ['keep: { artifacts: 1d }', ['7:11: spec.keep.artifacts: "1d" is not supported by this version yet']],
 ];
 for (const [line, says] of NOT_YET) later(line, () => assert.equal(saidOfSpec('run: x', line), says));
 

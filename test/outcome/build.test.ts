@@ -257,4 +257,37 @@ outcomes('is valid, and no success without an exit code that was seen, whatever 
   );
 });
 
+outcomes('lists what was kept, and says what is missing where nobody could see to it', () => {
+  const sha256 = 'ab'.repeat(32);
+  const keeps: RunRecord = { ...record, spec: { ...record.spec, artifacts: { paths: ['out'] } } };
+  const archive = { key: 'acme/a/1/default/1.tar.zst', bytes: 9, sha256, complete: true };
+  const files = [{ path: 'out/a', bytes: 1, sha256 }];
+  const artifacts = { archive, files, warnings: ['artifacts: "none" matches no file'] };
+  const ended = { kind: 'exited', step: 'run', exitCode: 3 } as const;
+  const kept = built({ record: keeps, attempts: [attempt(ended, { artifacts })] });
+  valid(kept);
+  assert.equal(kept.artifacts, files);
+  assert.equal(kept.tasks[0]?.attempts[0]?.archive, archive);
+  assert.equal(kept.warnings, ['a warning', 'artifacts: "none" matches no file']);
+  const lost = built({ record: keeps, attempts: [attempt({ kind: 'lost', message: 'gone' })] });
+  valid(lost);
+  assert.is(lost.artifacts, undefined);
+  assert.is(lost.tasks[0]?.attempts[0]?.archive?.complete, false);
+  const unstarted = built({ record: keeps, attempts: [attempt({ kind: 'lost', message: 'x' }, { started: null })] });
+  assert.is(unstarted.tasks[0]?.attempts[0]?.archive, undefined);
+  assert.is(build(attempt(ended)).tasks[0]?.attempts[0]?.archive, undefined);
+});
+
+outcomes('names the task of each file of a fan-out', () => {
+  const sha256 = 'ab'.repeat(32);
+  const ended = { kind: 'exited', step: 'run', exitCode: 0 } as const;
+  const of = (task: string): AttemptState =>
+    attempt(ended, { task, artifacts: { files: [{ path: task, bytes: 1, sha256 }], warnings: [] } });
+  const { artifacts } = buildTasks(['a', 'b'], of('a'), of('b'));
+  assert.equal(artifacts, [
+    { path: 'a', bytes: 1, sha256, task: 'a' },
+    { path: 'b', bytes: 1, sha256, task: 'b' },
+  ]);
+});
+
 outcomes.run();

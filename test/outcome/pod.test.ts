@@ -22,6 +22,7 @@ const step = (name: string, timeoutMs: number | null = null, atEnd = false): Ste
 const PLAIN: PodContext = {
   steps: [step('run')],
   gated: false,
+  upload: null,
   services: [],
   runMs: 60_000,
   startMs: 30_000,
@@ -1166,3 +1167,45 @@ property('is what a clean end amounts to, whatever comes after', () => {
 });
 
 property.run();
+
+const uploads = suite('pods that send artifacts at the end');
+const SENDING: PodContext = { ...GATED, upload: 'runledger-artifacts' };
+const sender = (exitCode: number, to: number): Container => ended('runledger-artifacts', exitCode, 1, to);
+
+uploads('go on while they send, and how the steps ended is settled', () => {
+  const verdict = readPod(pod([ended('run', 7, 1, 10), running('runledger-artifacts', 1)]), SENDING, at(15));
+  assert.is(verdict.phase, 'running');
+  assert.equal(verdict.settled, {
+    finished: new Date(at(10)).toISOString(),
+    ending: { kind: 'exited', step: 'run', exitCode: 7 },
+  });
+  assert.is(verdict.end, undefined);
+  const early = readPod(pod([running('run', 1), running('runledger-artifacts', 1)]), SENDING, at(15));
+  assert.is(early.settled, undefined);
+});
+
+uploads('nothing is settled any more once the pod is being deleted, or was asked to end', () => {
+  const containers = [ended('run', 0, 1, 10), running('runledger-artifacts', 1)];
+  assert.is(readPod(pod(containers, { metadata: deleting(12, 30) }), SENDING, at(15)).settled, undefined);
+  const asked = { reason: 'CancelRequested', at: at(12) } as const;
+  assert.is(readPod(pod(containers), { ...SENDING, asked }, at(15)).settled, undefined);
+});
+
+for (const exitCode of [0, 1, 124, 137])
+  uploads(`end once it is sent or not (${exitCode}); the steps alone decide`, () => {
+    for (const own of [0, 3]) {
+      const verdict = readPod(pod([ended('run', own, 1, 10), sender(exitCode, 20)]), SENDING, at(25));
+      if (verdict.phase !== 'ended') throw new Error(verdict.phase);
+      assert.equal(verdict.ending, { kind: 'exited', step: 'run', exitCode: own });
+      assert.is(verdict.finished, new Date(at(10)).toISOString());
+      assert.is(verdict.upload?.exitCode, exitCode);
+    }
+  });
+
+uploads('end without word of it where the pod is over', () => {
+  const verdict = readPod(pod([ended('run', 0, 1, 10)], { status: { phase: 'Failed' } }), SENDING, at(25));
+  assert.is(verdict.phase, 'ended');
+  assert.is(verdict.upload, undefined);
+});
+
+uploads.run();

@@ -6,7 +6,9 @@ import { coveredOf } from '../../src/job/inputs.ts';
 import { resolveParameters } from '../../src/job/parameters.ts';
 import { openTarget } from '../../src/cli/compose.ts';
 import { finishRun } from '../../src/cli/finish.ts';
+import { localStore } from '../../src/cli/store.ts';
 import type { Io } from '../../src/cli/terminal.ts';
+import { checkoutOf, keeperOf } from '../../src/cli/workspace.ts';
 import type { LedgerView } from '../../src/ledger/port.ts';
 import type { ReconcilerEvent, ReconcilerParts, SettleOptions } from '../../src/reconciler/ports.ts';
 import { createReconciler, type Reconciler, type SettleReport } from '../../src/reconciler/reconciler.ts';
@@ -86,6 +88,8 @@ export async function openKeeper(folder: string, options: KeeperOptions = {}): P
     env: { PATH: process.env['PATH'] },
     now,
     hostname: HOST,
+    keep: keeperOf('jobs', () => localStore(repository.stateDir).open()),
+    checkout: (record, signal) => repository.source.checkout(record.revision, checkoutOf(record), signal),
   });
   const by = { runner: 'process', version: '0.1.0' } as const;
   const reconciler = createReconciler({

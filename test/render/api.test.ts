@@ -1,6 +1,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { UNKNOWN_UID } from '../../src/render/context.ts';
 import { judgePolicy } from '../../src/render/policy.ts';
+import { renderToken } from '../../src/render/workspace.ts';
 import type { Rendered } from './world.ts';
 import { createObject } from '../../src/runner/kubernetes/objects.ts';
 import { type ApiObject, resource } from '../../src/runner/kubernetes/wire.ts';
@@ -16,6 +18,7 @@ const PLURALS: Readonly<Record<string, string>> = {
   ConfigMap: 'configmaps',
   Pod: 'pods',
   PodDisruptionBudget: 'poddisruptionbudgets',
+  Secret: 'secrets',
   ServiceAccount: 'serviceaccounts',
 };
 
@@ -70,6 +73,25 @@ if (world) {
       const { pod } = renderRun(recordOf(readJob(name)), { namespace: open, maxResources });
       assert.is(await refusal(world, pod), undefined);
     }
+  });
+
+  test('what talks to the controller is accepted in a restricted namespace, and no policy of jobs is in its way', async () => {
+    const job = jobWith({
+      run: 'x',
+      checkout: ['src/**'],
+      artifacts: { paths: ['out/**'] },
+      resources: { limits: { cpu: '1', memory: '32Mi' } },
+    });
+    const record = recordOf(job);
+    const changes = { namespace: restricted, address: 'http://runledger.runledger.svc:8080' };
+    const { all, pod, payload } = renderRun(record, changes);
+    const owner = { name: payload.metadata?.name ?? '', uid: UNKNOWN_UID };
+    const context = { ...CONTEXT, ...changes };
+    const token = renderToken({ record, task: 'default', attempt: 1, context, payload: owner, token: 'x'.repeat(43) });
+    for (const object of [...all, token]) assert.is(await refusal(world, object), undefined);
+    const policy = { images: ['busybox'], secrets: [], maxResources: { cpu: '1', memory: '1Gi' } };
+    const { imagePullSecrets } = CONTEXT;
+    assert.equal(judgePolicy({ pod, spec: job.spec, imagePullSecrets }, policy), []);
   });
 
   const OVERLAYS: readonly NonNullable<Job['spec']['pod']>[] = [

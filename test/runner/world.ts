@@ -3,6 +3,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createDirectoryStore } from '../../src/artifacts/directory-store.ts';
+import type { TreeEntry } from '../../src/artifacts/tree.ts';
+import { keeperOf } from '../../src/cli/workspace.ts';
 import { tasksOf } from '../../src/job/fan-out.ts';
 import type { AttemptState, LiveRun, OutputLine, RunFile, RunKey, RunRecord } from '../../src/runner/port.ts';
 import { createProcessRunner, type ProcessRunner, type Secrets } from '../../src/runner/process/index.ts';
@@ -35,6 +38,10 @@ export interface World {
   readonly changes: RunKey[];
   /** A runner of this process on the world's state. */
   runner(options?: { secrets?: Secrets; env?: Record<string, string>; observe?: boolean }): ProcessRunner;
+  /** Where its runners keep artifacts; has to be made. */
+  readonly store: string;
+  /** What a revision has, for jobs that check it out. */
+  revision: () => AsyncIterable<TreeEntry>;
   /** Starts a run, waits for its end and returns its attempt. */
   run(spec: RunRecord['spec'], more?: RunOptions): Promise<Ended>;
 }
@@ -118,8 +125,11 @@ export async function withWorld(work: (world: World) => Promise<void>): Promise<
   const lines: OutputLine[] = [];
   const changes: RunKey[] = [];
   const runners: ProcessRunner[] = [];
+  const store = join(dir, 'store');
   const world: World = {
     dir,
+    store,
+    async *revision() {},
     stateDir,
     lines,
     changes,
@@ -133,6 +143,8 @@ export async function withWorld(work: (world: World) => Promise<void>): Promise<
         now: () => new Date(),
         hostname: HOST,
         observe,
+        keep: keeperOf('acme', async () => createDirectoryStore(store, Date.now)),
+        checkout: () => world.revision(),
       });
       runners.push(runner);
       return runner;

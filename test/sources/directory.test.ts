@@ -174,4 +174,34 @@ test('every file is read as it is, however large and wherever its link leads', a
   }
 });
 
+test('a work tree is checked out as it lies there, with dot-folders and links, without .git and what git ignores', async ({
+  root,
+  write,
+  open,
+}) => {
+  write('src/a.txt', 'a');
+  write('.github/x.yaml', 'x');
+  write('build/out', 'no');
+  write('src/.gitignore', '*.log\n');
+  write('src/b.log', 'no');
+  write('.gitignore', 'build\n');
+  write('.runledgerignore', 'src\n');
+  symlinkSync('src/a.txt', join(root, 'link'));
+  const source = await open();
+  const all: string[] = [];
+  for await (const entry of source.checkout('none', true, signal))
+    all.push(entry.kind === 'link' ? `${entry.path} -> ${entry.target}` : entry.path);
+  assert.equal(all, [
+    '.github/x.yaml',
+    '.gitignore',
+    '.runledgerignore',
+    'link -> src/a.txt',
+    'src/.gitignore',
+    'src/a.txt',
+  ]);
+  const some: string[] = [];
+  for await (const { path } of source.checkout('none', ['src/*.txt', '.github'], signal)) some.push(path);
+  assert.equal(some, ['.github/x.yaml', 'src/a.txt']);
+});
+
 test.run();

@@ -8,7 +8,7 @@ import { newBlob, newCommit, newTree } from '../../src/git/objects.ts';
 import type { NewObject } from '../../src/git/port.ts';
 import { openRemoteBranch } from '../../src/git/remote-branch.ts';
 import { openGitSource, type GitSourceOptions, type SourceNotice } from '../../src/sources/git.ts';
-import type { Source } from '../../src/sources/port.ts';
+import type { CheckoutPaths, Source } from '../../src/sources/port.ts';
 import { startGitServer, type Repository } from '../support/git-server.ts';
 import { commitFiles, git, temporaryDirectory } from '../support/git.ts';
 
@@ -264,6 +264,36 @@ test('the time of a revision is that of its commit, and not of what its author w
   await repository.git('update-ref', 'refs/heads/main', id);
   await repository.git('symbolic-ref', 'HEAD', 'refs/heads/main');
   assert.is((await (await open(repository)).fetch(signal)).committed, '2023-11-14T22:13:20.000Z');
+});
+
+const checkedOut = async (
+  source: Source,
+  revision: string,
+  paths: CheckoutPaths,
+): Promise<Readonly<Record<string, string>>> => {
+  const found: Record<string, string> = {};
+  for await (const entry of source.checkout(revision, paths, signal))
+    found[entry.path] =
+      entry.kind === 'link'
+        ? `-> ${entry.target}`
+        : `${String(Buffer.from(entry.content))}${entry.executable ? ' (x)' : ''}`;
+  return found;
+};
+
+test('checks out a revision that the copy does not have, and of it what the globs name', async () => {
+  const repository = await newRepository();
+  const first = await repository.commit({ 'a.yaml': 'old', 'src/x/y.txt': 'y', '.env': 'e', other: 'o' });
+  await repository.git('config', 'uploadpack.allowReachableSHA1InWant', 'true');
+  await repository.commit({ 'a.yaml': 'new' });
+  await repository.git('symbolic-ref', 'HEAD', 'refs/heads/main');
+  const source = await open(repository);
+  const { revision } = await source.fetch(signal);
+  assert.equal(await checkedOut(source, first, true), { '.env': 'e', 'a.yaml': 'old', other: 'o', 'src/x/y.txt': 'y' });
+  assert.equal(await checkedOut(source, revision, ['a.yaml', './src/']), { 'a.yaml': 'new', 'src/x/y.txt': 'y' });
+  assert.equal(await checkedOut(source, first, ['none/**']), {});
+  const gone = await failure(checkedOut(source, '1'.repeat(40), true));
+  assert.is(gone.code, 'CommitGone');
+  assert.match(gone.message, 'does not give commit 111111111111 any more');
 });
 
 test.run();

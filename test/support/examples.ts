@@ -110,6 +110,12 @@ export const EXPECTED: Readonly<Record<string, Expectation>> = {
     );
     assert.not.match(runs[0]!.log, 'this step does not run');
   },
+  'check-scripts': well(),
+  site: (runs) => {
+    assert.equal(resultsOf(runs), ['succeeded Completed']);
+    const paths = runs[0]?.outcome.artifacts?.map(({ path }) => path);
+    assert.equal(paths, ['pages.txt', 'public/index.html', 'public/pages/one.html']);
+  },
   'integration-report': (runs, runner) => {
     well({ summary: '12 passed' })(runs, runner);
     assert.match(runs[0]!.log, 'all went well');

@@ -7,7 +7,7 @@ import { usageError } from '../../errors.ts';
 import { formatBytes } from '../../job/quantity.ts';
 import { oneLine } from '../../ledger/text.ts';
 import type { Artifact, Outcome } from '../../schemas/index.ts';
-import { openTarget } from '../compose.ts';
+import { openTarget, type Repository } from '../compose.ts';
 import { EXIT } from '../exit.ts';
 import { type LookOptions, withWhere } from '../live/open.ts';
 import { liveOutput } from '../live/output.ts';
@@ -23,7 +23,7 @@ import { print } from '../print.ts';
 import type { Context } from '../program.ts';
 import { recordedOutcome, runNumber } from '../recorded.ts';
 import { stopSignals, untilStopped } from '../signals.ts';
-import { storeFrom, type StoreOptions, withStoreOptions } from '../store.ts';
+import { localStore, namesStore, storeFrom, type StoreOptions, withStoreOptions } from '../store.ts';
 import { type Paint, paintFor, table, widthOf } from '../terminal.ts';
 import { statusOf } from './get.ts';
 
@@ -91,7 +91,8 @@ async function artifacts(job: string, options: ArtifactsOptions, { io }: Context
       const run = wanted ?? statusOf(view, job).lastRuns[0]?.run;
       if (run === undefined)
         throw usageError('NoRun', `${job} never ran`, { hint: `\`runledger run ${job}\` runs it` });
-      const found = foundIn(await recordedOutcome(view, job, run), options.task);
+      const outcome = await recordedOutcome(view, job, run);
+      const found = foundIn(outcome, options.task);
       const extracted =
         options.extract === undefined
           ? {}
@@ -99,7 +100,7 @@ async function artifacts(job: string, options: ArtifactsOptions, { io }: Context
               extracted: await extract(
                 found,
                 resolve(io.cwd, options.extract),
-                await storeFrom(options, io),
+                await storeOf(outcome, options, repository, io),
                 stop.soft,
               ),
             };
@@ -112,6 +113,15 @@ async function artifacts(job: string, options: ArtifactsOptions, { io }: Context
     stop.close();
   }
 }
+
+/** The store that is named, else the one that runs of this machine's processes use. Throws what `storeFrom` throws. */
+const storeOf = (
+  { by }: Outcome,
+  options: StoreOptions,
+  { stateDir }: Repository,
+  io: Context['io'],
+): Promise<Store> =>
+  by.runner === 'process' && !namesStore(options, io) ? localStore(stateDir).open() : storeFrom(options, io);
 
 /** Throws `TaskUnknown`, with the tasks that there are. */
 function foundIn({ job, run, tasks, artifacts = [] }: Outcome, task: string | undefined): Found {

@@ -14,7 +14,9 @@ import { EXIT } from '../exit.ts';
 import { createLogger } from '../logger.ts';
 import { withLogOptions } from '../options.ts';
 import type { Context } from '../program.ts';
+import { addressFrom } from '../address.ts';
 import { stopSignals } from '../signals.ts';
+import { sharedStore } from '../store.ts';
 import { VERSION } from '../version.ts';
 
 export { LIFE_POINTS, type ControllerOptions, type LifePoint } from '../controller/shared.ts';
@@ -26,6 +28,7 @@ export function controllerCommand(command: Command, context: Context): Command {
     .option('--listen <host:port>', 'where health, metrics and webhooks are served', '0.0.0.0:8080')
     .option('--installation <name>', 'keeps several runledgers in one cluster apart', 'runledger')
     .option('--image <image>', "runledger's own image, for the gates of jobs with several steps")
+    .option('--address <url>', 'where pods reach it, for checkout and artifacts; default: RUNLEDGER_ADDRESS')
     .option('--lease-namespace <name>', 'where the leases are; default: the namespace of this process')
     .option('--kubeconfig <file>', 'outside of a cluster; default: KUBECONFIG')
     .option('--context <name>', 'the context of the kubeconfig');
@@ -70,7 +73,24 @@ export async function controller(
     parts.unshift(cluster);
     // With the name of the pod, for whoever looks at the Lease.
     const identity = `${hostname()}_${randomUUID()}`;
-    const shared: Shared = { config, options, io, log, cluster, metrics, identity, stop, scratch, reached };
+    const address = addressFrom(options.address ?? io.env['RUNLEDGER_ADDRESS']);
+    const openStore = sharedStore(config.artifacts?.store, io);
+    const self = { address: null };
+    const shared: Shared = {
+      config,
+      options,
+      io,
+      log,
+      cluster,
+      metrics,
+      identity,
+      stop,
+      scratch,
+      reached,
+      address,
+      openStore,
+      self,
+    };
     const followers = new Map(config.sources.map(({ name }) => [name, newFollower()]));
     const server = await serve(shared, followers);
     parts.unshift(server);
@@ -89,4 +109,9 @@ export async function controller(
   }
 }
 
-const newFollower = (): Follower => ({ notReady: 'it was not read yet', waits: null, poke: () => undefined });
+const newFollower = (): Follower => ({
+  notReady: 'it was not read yet',
+  waits: null,
+  poke: () => undefined,
+  files: null,
+});

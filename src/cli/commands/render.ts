@@ -18,6 +18,7 @@ import { renderPod } from '../../render/pod.ts';
 import { toYaml } from '../../render/yaml.ts';
 import { EXIT } from '../exit.ts';
 import { sourceOfPath } from '../folder.ts';
+import { addressFrom } from '../address.ts';
 import { defaultImage } from '../kubernetes.ts';
 import { sourceName } from '../source-name.ts';
 import type { LogOptions } from '../logger.ts';
@@ -96,7 +97,8 @@ async function render(name: string, options: RenderOptions, { io }: Context): Pr
   const owner = (object: { metadata?: { name?: string } }) => ({ name: object.metadata?.name ?? '', uid: UNKNOWN_UID });
   const payload = renderPayload({ record, files: await resolveFiles(job, snapshot), context, claim: owner(claim) });
   const image = options.image ?? defaultImage(io);
-  const podContext = { ...context, image, imagePullSecrets: [], podDefaults: {}, payload: owner(payload) };
+  const address = addressFrom(io.env['RUNLEDGER_ADDRESS']) ?? 'http://runledger.runledger.svc:8080';
+  const podContext = { ...context, image, imagePullSecrets: [], podDefaults: {}, payload: owner(payload), address };
   const tasks = tasksOf(record.spec).filter((task) => !taskRecord(record, task).nothingLeft);
   const pods = tasks.map((task) => renderPod({ record, task, attempt: 1, context: podContext }));
   io.stdout.write(toYaml([claim, payload, ...pods, renderBudget(context)]));

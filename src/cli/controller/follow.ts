@@ -2,8 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { openStore } from '../../artifacts/open.ts';
-import type { Store } from '../../artifacts/port.ts';
 import { isCoded, messageOf, usageError } from '../../errors.ts';
 import type { Branch } from '../../git/port.ts';
 import { durationMs } from '../../job/duration.ts';
@@ -18,18 +16,20 @@ import type { LogKeeper } from '../../runner/whole-log.ts';
 import type { Runner, RunnerEvents } from '../../runner/port.ts';
 import type { SourceConfig } from '../../schemas/index.ts';
 import { DEFAULT_LEDGER } from '../compose.ts';
-import { authorOf, credentialsOf, resolveValue } from '../config.ts';
+import { authorOf, credentialsOf } from '../config.ts';
+import { collectorOf } from '../attempt-desk.ts';
 import { defaultImage, NODE_LOST_AFTER_MS } from '../kubernetes.ts';
 import { logEvent } from '../progress.ts';
 import { openRemote, type Remote } from '../remote.ts';
 import type { StopSignals } from '../signals.ts';
 import { VERSION } from '../version.ts';
 import { createWatch } from '../watch.ts';
+import { expirerOf } from '../workspace.ts';
 import { composeReconciler, DEFAULT_CONCURRENCY, HOLD_PODS_FOR_MS } from '../workshop.ts';
 import { noticeOf } from './announce.ts';
 import { createMeasure } from './measure.ts';
 import type { Follower, Shared } from './shared.ts';
-import { hearOthers, type LeaseRef } from './tell.ts';
+import { announce, hearOthers, type LeaseRef } from './tell.ts';
 
 /** Reconciles a source until the leadership ends. Throws what trying again can't help. */
 export async function follow(
@@ -55,6 +55,7 @@ export async function follow(
   try {
     const remote = (parts.remote = await openSource(source, folder, shared, log));
     const branch = await remote.branch(source.ledger?.branch ?? DEFAULT_LEDGER);
+    follower.files = remote.source;
     const emit = (event: ReconcilerEvent): void => {
       logEvent(log, event);
       measure.take(event);
@@ -77,6 +78,7 @@ export async function follow(
     follower.poke = () => watch.poke();
     const hearing = AbortSignal.any([leadership.signal, left.signal]);
     hearOthers(shared.cluster, lease, log, () => watch.poke(), hearing);
+    if (shared.self.address !== null) void announce(shared.cluster, lease, shared.self.address, log, hearing);
     await watch.run(ending);
   } catch (error) {
     if (!leadership.signal.aborted) throw error;
@@ -84,6 +86,7 @@ export async function follow(
   } finally {
     endLead();
     follower.waits = null;
+    follower.files = null;
     left.abort();
     await parts.runner?.close('CancelRequested');
     await parts.remote?.close();
@@ -132,7 +135,7 @@ function runnerOptions(
   shared: Shared,
   log: Logger,
 ): KubernetesRunnerOptions {
-  const { cluster, options, config, io, reached, metrics } = shared;
+  const { cluster, options, config, io, reached, metrics, address, openStore } = shared;
   const namespace = source.namespace ?? cluster.namespace;
   const { installation } = options;
   const counts = metrics.source(source.name);
@@ -143,9 +146,11 @@ function runnerOptions(
       image: options.image ?? defaultImage(io),
       imagePullSecrets: source.imagePullSecrets ?? [],
       podDefaults: config.defaults?.pod ?? {},
+      ...(address === undefined ? {} : { address }),
       ...(source.policy?.maxResources === undefined ? {} : { maxResources: source.policy.maxResources }),
     },
     events,
+    ...(openStore ? { collect: collectorOf(source.name, openStore) } : {}),
     policy: source.policy,
     announced: config.events === false ? undefined : counts.event,
     keeper: keeperOf(source, shared),
@@ -158,13 +163,8 @@ function runnerOptions(
 }
 
 /** Where whole logs go: to the artifact store, if the configuration names one. */
-function keeperOf({ name }: SourceConfig, { config, io, scratch }: Shared): LogKeeper | undefined {
-  const store = config.artifacts?.store;
-  if (!store) return undefined;
-  let opened: Promise<Store> | undefined;
-  const open = (): Promise<Store> =>
-    openStore(store, { cwd: io.cwd, now: Date.now, resolveValue: (from) => resolveValue(from, io.env) });
-  return { source: name, folder: scratch, openStore: () => (opened ??= open()) };
+function keeperOf({ name }: SourceConfig, { openStore, scratch }: Shared): LogKeeper | undefined {
+  return openStore === null ? undefined : { source: name, folder: scratch, openStore };
 }
 
 /** Runs that are claimed and not yet recorded; what is due beyond them stays due. */
@@ -176,7 +176,7 @@ function reconcilerOf(
   { remote, branch, runner }: { readonly remote: Remote; readonly branch: Branch; readonly runner: Runner },
   emit: (event: ReconcilerEvent) => void,
   signal: AbortSignal,
-  { config, reached }: Shared,
+  { config, reached, openStore }: Shared,
 ): Reconciler {
   return composeReconciler({
     source: remote.source,
@@ -192,6 +192,7 @@ function reconcilerOf(
     by: { runner: 'kubernetes', version: VERSION, host: hostname(), epoch },
     mostLive: MOST_LIVE,
     defaults: config.defaults,
+    expireArtifacts: openStore ? expirerOf(source.name, openStore) : undefined,
     capacities: () => ({ attempts: config.concurrency ?? DEFAULT_CONCURRENCY, sets: new Map() }),
     recordForMs: Number.POSITIVE_INFINITY,
     holdPodsForMs: config.holdPodsFor === undefined ? HOLD_PODS_FOR_MS : durationMs(config.holdPodsFor),

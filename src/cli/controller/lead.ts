@@ -9,7 +9,7 @@ import { configMaps } from '../../runner/kubernetes/wire.ts';
 import type { SourceConfig } from '../../schemas/index.ts';
 import { backOffMs } from '../watch.ts';
 import { follow } from './follow.ts';
-import type { Follower, Shared } from './shared.ts';
+import { type Follower, leaseOf, type Shared } from './shared.ts';
 import { tellLeader } from './tell.ts';
 
 /**
@@ -42,10 +42,7 @@ export async function takePart(source: SourceConfig, follower: Follower, shared:
  */
 async function lead(source: SourceConfig, follower: Follower, shared: Shared): Promise<void> {
   const { cluster, options, log, stop, identity } = shared;
-  const lease = {
-    namespace: options.leaseNamespace ?? cluster.namespace,
-    name: `runledger-${options.installation}-${source.name}`,
-  };
+  const lease = leaseOf(source, shared);
   const tell = (): void => void tellLeader(cluster, lease, log, stop.soft);
   follower.poke = tell;
   follower.notReady = null; // one that waits for the lease is ready to take over

@@ -1,18 +1,20 @@
 import { usageError } from '../../errors.ts';
+import { networkInterfaces } from 'node:os';
+import type { AttemptDesk } from '../../server/attempts.ts';
 import type { Hook } from '../../server/hooks.ts';
 import { startServer, type RunningServer } from '../../server/server.ts';
 import type { Config } from '../../schemas/index.ts';
 import { DEFAULT_LEDGER } from '../compose.ts';
 import { resolveValue } from '../config.ts';
 import type { Io } from '../terminal.ts';
-import type { Follower, Shared } from './shared.ts';
+import { createDesk, type DeskSource } from '../attempt-desk.ts';
+import { type Follower, leaseOf, type Shared } from './shared.ts';
+import { announced } from './tell.ts';
 
 /** Serves health, metrics, the queue and webhooks for the sources. Throws `ListenForm` and `ValueMissing` (usage). */
-export async function serve(
-  { config, options, io, metrics, log }: Shared,
-  followers: ReadonlyMap<string, Follower>,
-): Promise<RunningServer> {
-  return startServer({
+export async function serve(shared: Shared, followers: ReadonlyMap<string, Follower>): Promise<RunningServer> {
+  const { config, options, io, metrics, log } = shared;
+  const server = await startServer({
     ...addressOf(options.listen),
     healthy: () => true,
     notReady: () => {
@@ -29,11 +31,40 @@ export async function serve(
         waiting: (waits ?? []).map(({ job, run, now }) => ({ job, run, waits: now })),
       })),
     hooks: await hooksOf(config, followers, io),
+    attempts: shared.address === undefined ? undefined : deskOf(shared, followers),
     onHook(source, verdict) {
       metrics.source(source).hook(verdict);
       log.info({ source, verdict }, 'webhook');
     },
   });
+  shared.self.address = ownAddress(server.address, io.env);
+  return server;
+}
+
+/** Serves the pods of attempts: files of a source where it is led, else where its leader is. */
+function deskOf(shared: Shared, followers: ReadonlyMap<string, Follower>): AttemptDesk {
+  const { cluster, config, options, openStore, self } = shared;
+  const sources = config.sources.map((source): [string, DeskSource] => {
+    const lease = leaseOf(source, shared);
+    const desk: DeskSource = {
+      namespace: source.namespace ?? cluster.namespace,
+      files: () => followers.get(source.name)?.files ?? null,
+      async leader(signal) {
+        const address = await announced(cluster, lease, signal);
+        return address === self.address ? null : address;
+      },
+    };
+    return [source.name, desk];
+  });
+  return createDesk({ cluster, installation: options.installation, sources: new Map(sources), openStore });
+}
+
+/** An address of this machine or pod, with the port that it listens on: RUNLEDGER_POD_IP, or the first that is not its own alone. */
+function ownAddress(listening: string, env: Io['env']): string | null {
+  const { port } = new URL(listening);
+  const others = Object.values(networkInterfaces()).flatMap((all = []) => all.filter(({ internal }) => !internal));
+  const ip = env['RUNLEDGER_POD_IP'] || (others.find(({ family }) => family === 'IPv4') ?? others[0])?.address;
+  return ip === undefined ? null : `http://${ip.includes(':') ? `[${ip}]` : ip}:${port}`;
 }
 
 /** `0.0.0.0:8080`, `[::1]:8080`, `:8080` or `8080`; without a host, all of IPv4. */

@@ -3,11 +3,14 @@ import type { RunWait } from '../../reconciler/dispatch.ts';
 import { RECORD_POINTS } from '../../reconciler/ports.ts';
 import type { Cluster } from '../../runner/kubernetes/client.ts';
 import * as points from '../../runner/kubernetes/points.ts';
-import type { Config } from '../../schemas/index.ts';
+import type { Store } from '../../artifacts/port.ts';
+import type { Config, SourceConfig } from '../../schemas/index.ts';
+import type { Source } from '../../sources/port.ts';
 import type { Metrics } from '../../server/metrics.ts';
 import type { LogOptions } from '../logger.ts';
 import type { StopSignals } from '../signals.ts';
 import type { Io } from '../terminal.ts';
+import type { LeaseRef } from './tell.ts';
 
 export interface ControllerOptions extends LogOptions {
   readonly config?: string;
@@ -16,6 +19,7 @@ export interface ControllerOptions extends LogOptions {
   readonly kubeconfig?: string;
   readonly context?: string;
   readonly image?: string;
+  readonly address?: string;
   readonly leaseNamespace?: string;
   /** Absent: the runner's own. Tests can't wait that long. */
   readonly orphanGraceMs?: number;
@@ -32,7 +36,8 @@ export const LIFE_POINTS = [
   'afterPush',
   ...points.RELEASE_POINTS,
 ] as const;
-export type LifePoint = (typeof LIFE_POINTS)[number];
+/** Those, and what only runs of some jobs pass. */
+export type LifePoint = (typeof LIFE_POINTS)[number] | points.TokenPoint;
 
 /** Everything that the sources of one process share. */
 export interface Shared {
@@ -45,6 +50,12 @@ export interface Shared {
   /** Of this process, in every election. */
   readonly identity: string;
   readonly stop: StopSignals;
+  /** Where pods reach the controller; absent: they don't. */
+  readonly address: string | undefined;
+  /** Where other replicas find this one, once it listens. */
+  readonly self: { address: string | null };
+  /** Opens the artifact store, which all share; null: there is none. */
+  readonly openStore: (() => Promise<Store>) | null;
   /** A folder for copies of repositories. */
   readonly scratch: string;
   readonly reached: (point: LifePoint) => Promise<void>;
@@ -58,4 +69,12 @@ export interface Follower {
   waits: readonly RunWait[] | null;
   /** Has whoever leads look at the source now. */
   poke: () => void;
+  /** The files of its revisions, while it is led here. */
+  files: Pick<Source, 'checkout'> | null;
 }
+
+/** The Lease of a source. */
+export const leaseOf = (source: SourceConfig, { cluster, options }: Pick<Shared, 'cluster' | 'options'>): LeaseRef => ({
+  namespace: options.leaseNamespace ?? cluster.namespace,
+  name: `runledger-${options.installation}-${source.name}`,
+});

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { messageOf } from '../../errors.ts';
 import type { Cluster } from '../../runner/kubernetes/client.ts';
-import { mergePatch } from '../../runner/kubernetes/objects.ts';
+import { findObject, mergePatch } from '../../runner/kubernetes/objects.ts';
 import { watchResource } from '../../runner/kubernetes/watch.ts';
 import { leases } from '../../runner/kubernetes/wire.ts';
 
@@ -22,6 +22,39 @@ export async function tellLeader(cluster: Cluster, lease: LeaseRef, log: Logger,
   } catch (error) {
     log.warn({ lease: lease.name, error: messageOf(error) }, 'the leader could not be told');
   }
+}
+
+/** Written onto the Lease by whoever leads: where other replicas send pods that want files of the source. */
+const ADDRESS = 'runledger.dev/address';
+
+/** Says where this leader is; never rejects: pods that come to another replica wait until it is said again. */
+export async function announce(
+  cluster: Cluster,
+  lease: LeaseRef,
+  address: string,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await mergePatch(
+      cluster,
+      leases,
+      lease,
+      { metadata: { annotations: { [ADDRESS]: address } } },
+      { signal, repeatable: true },
+    );
+  } catch (error) {
+    log.warn(
+      { lease: lease.name, error: messageOf(error) },
+      'the other replicas could not be told where the leader is',
+    );
+  }
+}
+
+/** Where the leader is, as it has said; null where that is not known. Throws what the API server says. */
+export async function announced(cluster: Cluster, lease: LeaseRef, signal: AbortSignal): Promise<string | null> {
+  const found = await findObject(cluster, leases, lease, { signal });
+  return found?.metadata?.annotations?.[ADDRESS] ?? null;
 }
 
 /** Calls `heard` for what other replicas tell, until the signal aborts. */

@@ -1,11 +1,13 @@
-import { readPod, type PodVerdict } from '../../outcome/pod.ts';
+import { readPod, type PodVerdict, type SettledSteps, type UploadEnd } from '../../outcome/pod.ts';
 import { type UnhealthyService, withLastLines } from '../../outcome/pod-services.ts';
 import type { MaskPatterns } from '../../logs/mask-patterns.ts';
-import { createRedactor, type SecretValue } from '../../logs/redact.ts';
+import { createRedactor, MASK, type SecretValue } from '../../logs/redact.ts';
 import { planRecord } from '../../render/steps.ts';
-import type { AttemptEnding, AttemptState, RunnerEvents, RunRecord } from '../port.ts';
+import type { AttemptArtifacts, AttemptEnding, AttemptState, RunKey, RunnerEvents, RunRecord } from '../port.ts';
+import { redactedArtifacts } from '../redacted-artifacts.ts';
 import type { LogKeeper } from '../whole-log.ts';
 import { askEnd } from './ask-end.ts';
+import type { AttemptName } from './attempt-marks.ts';
 import { attemptOfPod, attemptState, recordOfObjects, runningState } from './attempts.ts';
 import type { RunObjects } from './inventory.ts';
 import type { LostNodes } from './lost-nodes.ts';
@@ -32,6 +34,14 @@ export interface Attendance {
   stop(): void;
 }
 
+/** Finds what an attempt sent; `upload`: how the container ended that was to send it. It does not throw. */
+export type CollectArtifacts = (
+  key: RunKey,
+  attempt: AttemptName,
+  upload: UploadEnd | undefined,
+  signal: AbortSignal,
+) => Promise<AttemptArtifacts>;
+
 export interface AttendanceOptions {
   readonly scope: Scope;
   readonly events: RunnerEvents;
@@ -40,6 +50,8 @@ export interface AttendanceOptions {
   readonly readSecrets: (pod: Pod, record: RunRecord, signal: AbortSignal) => Promise<readonly SecretValue[]>;
   readonly masks: MaskPatterns | undefined;
   readonly keeper: LogKeeper | undefined;
+  /** What became of the artifacts that a pod was to send. Null: nobody asks, and they count as missing. */
+  readonly collect: CollectArtifacts | null;
   readonly reached: (point: RunnerPoint) => Promise<void>;
   readonly signal: AbortSignal;
 }
@@ -56,6 +68,7 @@ export function createAttendance(options: AttendanceOptions): Attendance {
   const started = new Map<string, string>();
   /** By the pod as it was read: what is the same as before is the same object. */
   const running = new WeakMap<Pod, AttemptState>();
+  const settled = new Map<string, SettledSteps>();
   const ending = new Set<string>();
   const asking = new Set<string>();
 
@@ -85,8 +98,14 @@ export function createAttendance(options: AttendanceOptions): Attendance {
     const from = outputOf(record, pod);
     const output = await from.end(OUTPUT_LIMIT_MS);
     await reached('afterOutput');
-    const told = await redacted(await withService(pod, record, verdict), from);
-    attempts.set(name, attemptState(attemptOfPod(pod), pod, told, output));
+    const told = await redacted({ ...(await withService(pod, record, verdict)), ...settled.get(name) }, from);
+    const sends = record.spec.artifacts !== undefined && told.started !== null;
+    const artifacts = sends ? await options.collect?.(record, attemptOfPod(pod), verdict.upload, signal) : undefined;
+    const state = attemptState(attemptOfPod(pod), pod, told, output);
+    const kept = artifacts
+      ? { artifacts: await redactedArtifacts(artifacts, (text) => from.redact(text).catch(() => MASK)) }
+      : {};
+    attempts.set(name, { ...state, ...kept });
     outputs.delete(name);
     ending.delete(name);
     events.changed(record);
@@ -141,6 +160,7 @@ export function createAttendance(options: AttendanceOptions): Attendance {
     const verdict = readPod(pod, context, new Date(scope.clock.now()).toISOString());
     if (verdict.phase !== 'starting') outputOf(record, pod).follow(pod);
     if (verdict.phase === 'running') started.set(name, verdict.started);
+    if (verdict.settled && !settled.has(name)) settled.set(name, verdict.settled);
     if (verdict.phase === 'ended') void finish(record, pod, verdict);
     else if (verdict.end) {
       const { reason, ending: how } = verdict.end;
@@ -168,7 +188,7 @@ export function createAttendance(options: AttendanceOptions): Attendance {
       return state;
     },
     forget(gone) {
-      for (const pod of gone) for (const known of [outputs, attempts, started]) known.delete(nameOf(pod));
+      for (const pod of gone) for (const known of [outputs, attempts, started, settled]) known.delete(nameOf(pod));
     },
     stop() {
       for (const output of outputs.values()) output.stop();

@@ -18,6 +18,9 @@ export const START_POINTS = [
   'afterPod',
 ] as const;
 
+/** The token of an attempt that talks to the controller; others pass none of these. */
+export const TOKEN_POINTS = ['checkedToken', 'adoptingToken', 'afterToken'] as const;
+
 /** A new leader's look at what its predecessors have left. */
 export const ADOPT_POINTS = ['beforeInventory', 'afterWatches', 'afterInventory'] as const;
 
@@ -37,7 +40,8 @@ export const RELEASE_POINTS = [
 ] as const;
 
 export type StartPoint = (typeof START_POINTS)[number];
+export type TokenPoint = (typeof TOKEN_POINTS)[number];
 export type AdoptPoint = (typeof ADOPT_POINTS)[number];
 export type ReleasePoint = (typeof RELEASE_POINTS)[number];
 export type RunnerPoint =
-  StartPoint | AdoptPoint | (typeof FINISH_POINTS)[number] | (typeof PARK_POINTS)[number] | ReleasePoint;
+  StartPoint | TokenPoint | AdoptPoint | (typeof FINISH_POINTS)[number] | (typeof PARK_POINTS)[number] | ReleasePoint;

@@ -4,11 +4,12 @@ import { tasksOfRun } from '../../job/fan-out.ts';
 import { taskRecord } from '../../job/task-spec.ts';
 import type { MaskPatterns } from '../../logs/mask-patterns.ts';
 import { secretUsesOfJob } from '../../render/secret-uses.ts';
+import { planPod } from '../../render/steps.ts';
 import type { AttemptEnding, AttemptStart, AttemptState, RunKey, Runner, RunnerEvents, RunRecord } from '../port.ts';
 import type { LogKeeper } from '../whole-log.ts';
 import { type AnnouncementResult, createAnnouncer } from './announcer.ts';
 import { attemptName, marksWith } from './attempt-marks.ts';
-import { createAttendance } from './attendance.ts';
+import { type CollectArtifacts, createAttendance } from './attendance.ts';
 import { attemptOfPod, recordOfObjects, refusedEnding, unseen } from './attempts.ts';
 import { ensureBudget } from './budget.ts';
 import { cancellationOn, markCancelled } from './cancellation.ts';
@@ -22,7 +23,7 @@ import { releaseRuns } from './release.ts';
 import { createReleases } from './releases.ts';
 import { runName, type Scope } from './scope.ts';
 import { createSecretReader } from './secret-values.ts';
-import { claimRun, judgeAttempt, makePayload, makePod, markAttempts, type StartParts } from './start.ts';
+import { claimRun, judgeAttempt, makePayload, makePod, makeToken, markAttempts, type StartParts } from './start.ts';
 import type { Pod } from './wire.ts';
 
 export interface KubernetesRunnerOptions {
@@ -30,6 +31,8 @@ export interface KubernetesRunnerOptions {
   readonly podContext: StartParts['podContext'];
   readonly events: RunnerEvents;
   readonly nodeLostAfterMs: number;
+  /** Finds what attempts sent. Absent: jobs with artifacts are refused. */
+  readonly collect?: CollectArtifacts;
   readonly policy?: StartParts['policy'];
   /** Patterns that are always redacted. */
   readonly masks?: MaskPatterns | undefined;
@@ -82,6 +85,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     readSecrets,
     masks: options.masks,
     keeper: options.keeper,
+    collect: options.collect ?? null,
     reached,
     signal,
   });
@@ -169,7 +173,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
   return {
     kind: 'kubernetes',
     outlives: true,
-    refuses: () => [],
+    refuses: (spec) => refusedFields(spec, podContext.address !== undefined, options.collect !== undefined),
     ignores: () => [],
     async list() {
       return Array.from(inventory.runs()).flatMap((run) => (releases.has(run.key) ? [] : (liveRun(run) ?? [])));
@@ -208,6 +212,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
         if (settled) return events.changed(record);
         await eachOf([...pods], PODS_AT_ONCE, async ([attempt, podFor]) => {
           const pod = await unlessRefused(record, [attempt], async () => {
+            await makeToken(parts, record, attempt, payload, given);
             const found = await makePod(parts, record, podFor(payload), given);
             if (!found) throw terminalError('NameTaken', `another run has the pod of ${record.job} #${record.run}`);
             return found;
@@ -271,4 +276,15 @@ function* nodesAtWork(runs: Iterable<RunObjects>): Generator<string> {
       if (spec?.nodeName !== undefined && status?.phase !== 'Succeeded' && status?.phase !== 'Failed')
         yield spec.nodeName;
   }
+}
+
+/** What this installation is not set up for. */
+function refusedFields(spec: RunRecord['spec'], isReached: boolean, keeps: boolean): readonly string[] {
+  const { checkout, artifacts } = planPod(spec);
+  const needs = 'an address at which pods reach runledger: --address or RUNLEDGER_ADDRESS, --serve for a command';
+  return [
+    ...(checkout && !isReached ? [`spec.checkout (it needs ${needs})`] : []),
+    ...(artifacts && !isReached ? [`spec.artifacts (it needs ${needs})`] : []),
+    ...(artifacts && isReached && !keeps ? ['spec.artifacts (it needs a store: artifacts.store, or --store)'] : []),
+  ];
 }

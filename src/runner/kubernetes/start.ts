@@ -1,4 +1,5 @@
 import type { V1ConfigMap } from '@kubernetes/client-node';
+import { randomBytes } from 'node:crypto';
 import { asCoded, isCoded, terminalError, transientError, type CodedError } from '../../errors.ts';
 import { renderClaim } from '../../render/claim.ts';
 import { ownedBy, type Owner, type PodContext, UNKNOWN_UID } from '../../render/context.ts';
@@ -6,6 +7,8 @@ import { identityOf, isOfRun } from '../../render/labels.ts';
 import { recordFrom, renderPayload } from '../../render/payload.ts';
 import { renderPod } from '../../render/pod.ts';
 import { judgePolicy, violationText, type PolicySubject, type Violation } from '../../render/policy.ts';
+import { planRecord } from '../../render/steps.ts';
+import { needsToken, renderToken } from '../../render/workspace.ts';
 import type { Policy } from '../../schemas/index.ts';
 import { taskRecord } from '../../job/task-spec.ts';
 import { runObjectName } from '../../render/names.ts';
@@ -14,9 +17,9 @@ import { type AttemptMarks, marksAnnotation, marksOn } from './attempt-marks.ts'
 import type { PayloadFacts } from './inventory.ts';
 import { createObject, deleteObject, findObject, mergePatch } from './objects.ts';
 import { parkedOn } from './park.ts';
-import type { StartPoint } from './points.ts';
+import type { StartPoint, TokenPoint } from './points.ts';
 import type { Scope } from './scope.ts';
-import { type ApiObject, type ConfigMap, configMaps, toWire, type Pod, pods, type Resource } from './wire.ts';
+import { type ApiObject, type ConfigMap, configMaps, toWire, type Pod, pods, type Resource, secrets } from './wire.ts';
 
 export interface StartParts {
   readonly scope: Scope;
@@ -25,7 +28,7 @@ export interface StartParts {
   readonly policy?: Policy | undefined;
   /** Reads every Secret that the pod sees. Throws what makes it certain that the run can't start, or not be redacted. */
   readonly readSecrets: (pod: Pod, record: RunRecord, signal: AbortSignal) => Promise<unknown>;
-  readonly reached: (point: StartPoint) => Promise<void>;
+  readonly reached: (point: StartPoint | TokenPoint) => Promise<void>;
 }
 
 /** An object that is there, and whether this call has certainly made it. */
@@ -121,6 +124,27 @@ export async function judgeAttempt(
   return (owner) => ({ ...pod, metadata: { ...pod.metadata, ownerReferences: [ownedBy(owner)] } });
 }
 
+/**
+ * The token of an attempt whose pod talks to the controller, made or adopted, right before the pod: without it the pod could not
+ * start. Nothing for other attempts. Throws `NameTaken` (terminal).
+ */
+export async function makeToken(
+  parts: StartParts,
+  run: RunRecord,
+  { task, number }: AttemptStart,
+  payload: Owner,
+  signal: AbortSignal,
+): Promise<void> {
+  const { record } = taskRecord(run, task);
+  if (!needsToken(planRecord(record))) return;
+  const context = { ...parts.scope, epoch: parts.scope.authority.epoch };
+  const token = randomBytes(32).toString('base64url');
+  const secret = toWire(renderToken({ record, task: task.name, attempt: number, context, payload, token }));
+  const made = await createOrAdopt(parts, 'Token', secrets, secret, run, signal);
+  await parts.reached('afterToken');
+  if (made === 'taken') throw terminalError('NameTaken', `another run has the token of ${run.job} #${run.run}`);
+}
+
 /** The pod of an attempt, made or adopted; undefined where another run has its name. */
 export async function makePod(
   parts: StartParts,
@@ -177,7 +201,7 @@ const vanishedAgain = (name: string): CodedError =>
  */
 async function createOrAdopt<T extends ApiObject>(
   { scope, reached }: StartParts,
-  what: 'Claim' | 'Payload' | 'Pod',
+  what: 'Claim' | 'Payload' | 'Token' | 'Pod',
   resource: Resource<T>,
   object: T,
   record: RunRecord,

@@ -1,12 +1,16 @@
 import { renameSync, writeFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { normalizeSpec } from '../../job/defaults.ts';
 import { type TaskRecord, taskRecord } from '../../job/task-spec.ts';
 import { messageOf } from '../../errors.ts';
 import { createIdleWatch } from '../../logs/idle.ts';
 import { createRecorder } from '../../logs/recorder.ts';
 import { createWholeLog, type LogKeeper } from '../whole-log.ts';
-import type { AttemptEnding, AttemptOutput, RunnerEvents, RunRecord } from '../port.ts';
+import type { AttemptArtifacts, AttemptEnding, AttemptOutput, AttemptStart, RunnerEvents, RunRecord } from '../port.ts';
+import { redactedArtifacts } from '../redacted-artifacts.ts';
+import { copyCheckout } from './checkout.ts';
 import { type CourseOptions, runCourse } from './course.ts';
+import type { AttemptPaths } from './layout.ts';
 import type { Processes } from './identity.ts';
 import { createLiveLog, type LiveLog } from './livelog.ts';
 import { copyFiles, filledIn, makeFolders, secretFiles, writeFiles } from './prepare.ts';
@@ -14,17 +18,29 @@ import { resolveSecrets } from './secrets.ts';
 import type { FinishedAttempt, RunningState } from './store.ts';
 import { killStrays } from './strays.ts';
 
+/** Keeps what an attempt with `spec.artifacts` left. Aborted, it gives up. It does not throw. */
+export type KeepArtifacts = (
+  record: RunRecord,
+  attempt: AttemptStart,
+  folders: Pick<AttemptPaths, 'output' | 'workspace'>,
+  signal: AbortSignal,
+) => Promise<AttemptArtifacts>;
+
 export interface AttemptOptions extends Pick<
   CourseOptions,
   'record' | 'attempt' | 'paths' | 'secrets' | 'env' | 'stop' | 'halt'
 > {
   /** The contents of the run's files. */
   readonly files: string;
+  /** The files of its revision; null: it checks out none. */
+  readonly checkout: string | null;
   readonly now: () => Date;
   readonly processes: Processes;
   readonly events: RunnerEvents;
   /** Where whole logs go. */
   readonly keeper?: LogKeeper | undefined;
+  /** Keeps what an attempt left in these folders; it does not throw. */
+  readonly keep: KeepArtifacts | undefined;
   /** Told the process group of each step. */
   readonly onGroup: (group: number) => void;
 }
@@ -133,6 +149,7 @@ async function runTask(options: AttemptOptions, written: RunRecord['spec']): Pro
       await copyFiles(options.files, paths.files);
       await writeFiles(paths.files, await filledIn(written, own, paths.files));
       await makeFolders(paths);
+      if (options.checkout !== null) await copyCheckout(options.checkout, paths.workspace);
       await writeFiles(paths.files, secretFiles(spec, options.secrets));
       return await runCourse({ ...options, spec: own, recorder, flush, onStarted: saveState });
     } catch (error) {
@@ -147,7 +164,20 @@ async function runTask(options: AttemptOptions, written: RunRecord['spec']): Pro
   recorder.flush();
   live.flush();
   live.close();
+  const keeps = own.artifacts !== undefined && started !== null;
+  const artifacts = keeps ? await options.keep?.(record, options.attempt, paths, options.halt) : undefined;
+  if (!keeps && (await holdsAnything(paths.output))) recorder.warn(NOT_KEPT);
   const output = recorder.end();
   const stored = await whole?.end(!output.complete, options.halt);
-  return { started, finished, ending, output: stored ? { ...output, upload: stored } : output };
+  return {
+    started,
+    finished,
+    ending,
+    output: stored ? { ...output, upload: stored } : output,
+    ...(artifacts ? { artifacts: await redactedArtifacts(artifacts, (text) => recorder.redact(text)) } : {}),
+  };
 }
+
+const NOT_KEPT = 'what was written to $RUNLEDGER_OUTPUT is not kept; write `artifacts: {}` in the job to keep it';
+
+const holdsAnything = async (folder: string): Promise<boolean> => (await readdir(folder).catch(() => [])).length > 0;

@@ -12,6 +12,8 @@ export interface RunPaths {
   readonly cancel: string;
   /** The contents of the files that attempts mount. */
   readonly files: string;
+  /** The files of the revision, where the job checks them out. */
+  readonly checkout: string;
   /** A folder for each attempt that was made. */
   readonly attempts: string;
 }
@@ -70,6 +72,7 @@ export function pathsWithin(folder: string): RunPaths {
     record: join(folder, 'record.json'),
     cancel: join(folder, 'cancel.json'),
     files: join(folder, 'files'),
+    checkout: join(folder, 'checkout'),
     attempts: join(folder, 'attempts'),
   };
 }

@@ -31,6 +31,7 @@ const stateOf = (
   finished: finished?.finished ?? null,
   ending: finished?.ending ?? null,
   output: finished?.output ?? null,
+  ...(finished?.artifacts ? { artifacts: finished.artifacts } : {}),
 });
 
 /** Reads every claimed run from the disk, and brings those attempts to an end whose process has died. */

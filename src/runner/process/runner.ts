@@ -4,7 +4,8 @@ import { messageOf, terminalError, transientError } from '../../errors.ts';
 import type { Reason } from '../../schemas/index.ts';
 import type { AttemptStart, RunFile, RunKey, Runner, RunnerEvents, RunRecord } from '../port.ts';
 import type { LogKeeper } from '../whole-log.ts';
-import { runAttempt } from './attempt.ts';
+import { type KeepArtifacts, runAttempt } from './attempt.ts';
+import { type Checkout, holdCheckout, wantsCheckout } from './checkout.ts';
 import type { StopCause } from './course.ts';
 import { exists } from './durable.ts';
 import { createProcesses } from './identity.ts';
@@ -29,6 +30,10 @@ export interface ProcessRunnerOptions {
   readonly hostname: string;
   /** Where whole logs go; absent: nowhere. */
   readonly keeper?: LogKeeper | undefined;
+  /** Keeps artifacts. Absent: jobs that have any are refused. */
+  readonly keep?: KeepArtifacts;
+  /** Absent: jobs that check out their revision are refused. */
+  readonly checkout?: Checkout;
   /** Only looks: runs of dead processes are shown as lost, and nothing is written or killed. */
   readonly observe?: boolean;
 }
@@ -70,6 +75,7 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
   const active = new Map<string, Active>();
   const groups = new Map<string, number>();
   const unwritten = new Map<string, FinishedAttempt>();
+  const means = { keeps: options.keep !== undefined, checksOut: options.checkout !== undefined };
   const halt = new AbortController();
   let closed = false;
   let polling: NodeJS.Timeout | undefined;
@@ -98,12 +104,13 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
     const paths = store.attemptPaths(record, { task: start.task.name, number: start.number });
     try {
       const onGroup = (group: number): unknown => groups.set(id, group);
-      const { files } = store.paths(record);
+      const { files, checkout } = store.paths(record);
       const finished = await runAttempt({
         record,
         attempt: start,
         paths,
         files,
+        checkout: wantsCheckout(record) ? checkout : null,
         secrets,
         env,
         now,
@@ -113,6 +120,7 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
         events,
         onGroup,
         keeper: options.keeper,
+        keep: options.keep,
       });
       unwritten.set(id, finished);
       await store.writeEnding(paths, finished);
@@ -149,7 +157,7 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
     [...active.values()].filter(({ record }) => runName(record) === runName(key));
   const assertOpen = ({ job, run, spec }: RunRecord): void => {
     if (closed || observe) throw terminalError('RunnerClosed', `${job} #${run}: this runner starts nothing any more`);
-    const refused = refusedFields(spec);
+    const refused = refusedFields(spec, means);
     if (refused.length > 0)
       throw terminalError('NotSupported', `${job}: local processes can't do ${refused.join(', ')}`, {
         hint: 'run it on Kubernetes, or leave these fields out',
@@ -159,7 +167,7 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
   return {
     kind: 'process',
     outlives: false,
-    refuses: refusedFields,
+    refuses: (spec) => refusedFields(spec, means),
     ignores: ignoredFields,
     list,
     async claim(record, signal) {
@@ -177,7 +185,11 @@ export function createProcessRunner(options: ProcessRunnerOptions): ProcessRunne
     async start(record, files, attempts, signal) {
       signal.throwIfAborted();
       assertOpen(record);
-      await store.hold(record, (folder) => writeFiles(folder, files));
+      await store.hold(record, async (at) => {
+        await writeFiles(at.files, files);
+        if (options.checkout && wantsCheckout(record))
+          await holdCheckout(at.checkout, options.checkout(record, signal));
+      });
       const held = (await store.readRecord(store.paths(record))) ?? record;
       for (const start of attempts) {
         if (!(await store.makeAttempt(record, { task: start.task.name, number: start.number }))) continue;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { AttemptEnding, AttemptOutput, RunKey, RunRecord } from '../port.ts';
+import type { AttemptArtifacts, AttemptEnding, AttemptOutput, RunKey, RunRecord } from '../port.ts';
 import type { Reason } from '../../schemas/index.ts';
 import {
   createDurably,
@@ -54,6 +54,7 @@ export interface FinishedAttempt {
   readonly finished: string;
   readonly ending: AttemptEnding;
   readonly output: AttemptOutput;
+  readonly artifacts?: AttemptArtifacts;
 }
 
 interface EndingFile extends Omit<FinishedAttempt, 'output'> {
@@ -77,8 +78,8 @@ const LITTER_MS = 3_600_000;
 export interface RunStore {
   /** Claims a run: its folder appears at once and whole, or not at all. False when it is claimed already. */
   claim(claim: Claim): Promise<boolean>;
-  /** Puts down what the run executes; what is there already stays. `fill` writes the files into a folder. */
-  hold(record: RunRecord, fill: (folder: string) => Promise<void>): Promise<void>;
+  /** Puts down what the run executes; what is there already stays. `fill` writes its files. */
+  hold(record: RunRecord, fill: (paths: RunPaths) => Promise<void>): Promise<void>;
   /** Makes an attempt: false when it was made before. */
   makeAttempt(key: RunKey, attempt: AttemptName): Promise<boolean>;
   /** Every attempt that was made. */
@@ -149,7 +150,7 @@ export function createRunStore(state: StatePaths, workspaces: string | undefined
       if (await exists(at.record)) return;
       // Files that a crash has left behind are written anew: only the record says that they are whole.
       await removeTree(at.files);
-      await fill(at.files);
+      await fill(at);
       await syncFolders(at.files);
       await createDurably(at.record, json(record));
     },
@@ -165,8 +166,8 @@ export function createRunStore(state: StatePaths, workspaces: string | undefined
     async readEnding(at) {
       const file = await readJson<EndingFile>(at.ending);
       if (!file) return undefined;
-      const { started, finished, ending, output } = file;
-      return { started, finished, ending, output: { ...output, log: await readLog(at.log) } };
+      const { format: _format, output, ...attempt } = file;
+      return { ...attempt, output: { ...output, log: await readLog(at.log) } };
     },
     async writeEnding(at, { output: { log, ...output }, ...attempt }) {
       if (await readJson<EndingFile>(at.ending)) return false;
