@@ -55,6 +55,7 @@ test('blobs, trees and commits get the ids that git gives them, and pass its che
     parents: [],
     message: 'one\n\nBody: yes\n',
     author: { ...author, name: 'Ä b' },
+    committer: { ...author, name: 'Ä b' },
   });
 });
 
