@@ -22,14 +22,10 @@ const otherThan =
 const UNSUPPORTED: readonly Unsupported[] = [
   { path: ['spec', 'on', 'pullRequest'], refuses: isOn },
   { path: ['spec', 'checkout'], refuses: isOn },
-  { path: ['spec', 'runsOn'], refuses: isWritten },
   { path: ['spec', 'artifacts'], refuses: isWritten },
   { path: ['spec', 'logs', 'upload'], refuses: otherThan('never') },
   { path: ['spec', 'keep', 'artifacts'], refuses: otherThan('180d') },
 ];
-
-/** Kinds that the format has and this version can't do anything with yet. */
-export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set(['RunnerSet']);
 
 export const NOT_SUPPORTED = 'is not supported by this version yet';
 

@@ -12,6 +12,7 @@ import { createLedgerReader, type LedgerReading } from './ledger-reader.ts';
 import { watchLedger } from './ledger-watch.ts';
 import { createPlanning } from './planning.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
+import { createRunnerSets } from './runner-sets.ts';
 import { createWake } from './wake.ts';
 
 export interface SettleReport {
@@ -92,6 +93,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   const settle = async (options: SettleOptions, stop: AbortSignal, signal: AbortSignal): Promise<SettleReport> => {
     const executor = createExecutor(parts, wake, (job) => touch(job));
     const agenda = createAgenda();
+    const runnerSets = createRunnerSets(parts.runner);
     let waiting: ReadonlySet<string> = new Set(); // jobs with something left to do, for which nothing rings
     const handled = (key: RunKey): boolean => executor.handles(key);
     let seen: Observation | undefined;
@@ -142,6 +144,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       if (left.length > 0) await parts.runner.release(left, signal);
       if (isWhole) parts.emit({ kind: 'planned', revision: current.snapshot.revision, actions });
       agenda.take(current, keys ?? current.catalog.jobs.keys(), parts.now());
+      const window = runnerSets.keep(current.catalog, parts.now());
       executor.note(statusFacts(parts, current, actions, options));
       // Whoever goes on waits for the ledger; a command ends.
       if (held.length > 0 && options.goOn !== true) throw transientError('LedgerUnreadable', UNREADABLE);
@@ -160,7 +163,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
         signal,
       );
       waiting = new Set([...done.again, ...held.map(({ job }) => job)]);
-      const next = [done.wakeAt, agenda.next()].filter((at) => at !== null);
+      const next = [done.wakeAt, agenda.next(), window].filter((at) => at !== null);
       wakeAt = next.length > 0 ? Math.min(...next) : null;
       return done.busy || (!stop.aborted && waiting.size > 0);
     };

@@ -12,6 +12,8 @@ export const PATHS = {
   gate: '/runledger/gate',
   /** What the gates of a pod tell each other. */
   state: '/runledger/state',
+  /** Where a runner of a set waits for its attempt. */
+  handover: '/runledger/handover',
   /** Where the folders of services in memory are made. */
   tmpfs: '/runledger/tmpfs',
 } as const;
@@ -31,6 +33,7 @@ export const VOLUMES = {
   shared: 'runledger-shared',
   gate: 'runledger-gate',
   state: 'runledger-state',
+  handover: 'runledger-handover',
   /** A folder for each service, which is its HOME. */
   serviceHomes: 'runledger-service-homes',
 } as const;

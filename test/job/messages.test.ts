@@ -434,7 +434,6 @@ const NOT_YET: readonly (readonly [string, readonly string[]])[] = [
   ['on: { pullRequest: { paths: [a] } }', ['7:9: spec.on.pullRequest: is not supported by this version yet']],
   ['checkout: true', ['7:3: spec.checkout: is not supported by this version yet']],
   ['checkout: [src]', ['7:3: spec.checkout: is not supported by this version yet']],
-  ['runsOn: small', ['7:3: spec.runsOn: "small" is not supported by this version yet']],
   ['artifacts: { paths: [a] }', ['7:3: spec.artifacts: is not supported by this version yet']],
   ['logs: { upload: always }', ['7:11: spec.logs.upload: "always" is not supported by this version yet']],
   ['keep: { artifacts: 1d }', ['7:11: spec.keep.artifacts: "1d" is not supported by this version yet']],
@@ -499,9 +498,6 @@ documents('versions and kinds', () => {
   ]);
   assert.equal(head('apiVersion: runledger.dev/v1', 'kind: Deployment'), [
     '2:7: kind: "Deployment" is not a kind of manifest; write Job',
-  ]);
-  assert.equal(head('apiVersion: runledger.dev/v1', 'kind: RunnerSet'), [
-    '2:7: kind: "RunnerSet" is not supported by this version yet',
   ]);
   assert.equal(head('apiVersion: runledger.dev/v1', 'kind: Config'), [
     '2:7: kind: a Config is never read from a source; give it to runledger itself',

@@ -140,6 +140,7 @@ function runnerOptions(
     events,
     policy: source.policy,
     announced: config.events === false ? undefined : counts.event,
+    keepsPools: true,
     reached,
     ...(options.orphanGraceMs === undefined ? {} : { orphanGraceMs: options.orphanGraceMs }),
     nodeLostAfterMs: config.nodeLostAfter === undefined ? NODE_LOST_AFTER_MS : durationMs(config.nodeLostAfter),

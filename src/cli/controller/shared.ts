@@ -31,7 +31,8 @@ export const LIFE_POINTS = [
   'afterPush',
   ...points.RELEASE_POINTS,
 ] as const;
-export type LifePoint = (typeof LIFE_POINTS)[number];
+/** Those of runner sets come by only where there are sets. */
+export type LifePoint = (typeof LIFE_POINTS)[number] | points.PoolPoint;
 
 /** Everything that the sources of one process share. */
 export interface Shared {

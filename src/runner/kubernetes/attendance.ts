@@ -1,6 +1,8 @@
-import { readPod, type PodVerdict } from '../../outcome/pod.ts';
+import { readPod, type PodVerdict, type WarmContext } from '../../outcome/pod.ts';
 import { type UnhealthyService, withLastLines } from '../../outcome/pod-services.ts';
 import { createRedactor, type SecretValue } from '../../logs/redact.ts';
+import { graceSeconds } from '../../render/pod.ts';
+import { RUNNER_CONTAINER } from '../../render/runner-pod.ts';
 import { planRecord } from '../../render/steps.ts';
 import type { AttemptEnding, AttemptState, RunnerEvents, RunRecord } from '../port.ts';
 import { askEnd } from './ask-end.ts';
@@ -36,6 +38,8 @@ export interface AttendanceOptions {
   readonly nodeLostAfterMs: number;
   readonly lostNodes: LostNodes;
   readonly readSecrets: (pod: Pod, record: RunRecord, signal: AbortSignal) => Promise<readonly SecretValue[]>;
+  /** What of a runner with an attempt its object does not tell; undefined for other pods. */
+  readonly warmOf: (pod: Pod) => WarmContext | undefined;
   readonly reached: (point: RunnerPoint) => Promise<void>;
   readonly signal: AbortSignal;
 }
@@ -44,8 +48,8 @@ export interface AttendanceOptions {
 const OUTPUT_LIMIT_MS = 10_000;
 
 export function createAttendance(options: AttendanceOptions): Attendance {
-  const { scope, events, nodeLostAfterMs, lostNodes, readSecrets, reached, signal } = options;
-  const contextOf = createPodContexts(nodeLostAfterMs);
+  const { scope, events, nodeLostAfterMs, lostNodes, readSecrets, warmOf, reached, signal } = options;
+  const contextOf = createPodContexts(nodeLostAfterMs, warmOf);
   // All by the name of the pod.
   const outputs = new Map<string, PodOutput>();
   const attempts = new Map<string, AttemptState>();
@@ -62,7 +66,9 @@ export function createAttendance(options: AttendanceOptions): Attendance {
     const output = createPodOutput({
       scope,
       record,
-      steps: planRecord(record).steps,
+      steps: warmOf(pod)
+        ? planRecord(record).steps.map(({ name: step }) => ({ name: step, container: RUNNER_CONTAINER }))
+        : planRecord(record).steps,
       secrets: () => readSecrets(pod, record, signal),
       onLine: (line) => events.output(line),
     });
@@ -116,7 +122,9 @@ export function createAttendance(options: AttendanceOptions): Attendance {
       service && cause.message !== undefined
         ? await messageWithLines(pod, record, service, cause.message)
         : cause.message;
-    const asked = await askEnd(scope, pod, { ...cause, message }, signal);
+    // A runner was made for attempts with any grace.
+    const grace = warmOf(pod) ? graceSeconds(planRecord(record)) : undefined;
+    const asked = await askEnd(scope, pod, { ...cause, message }, signal, grace);
     // The kubelet of a lost node will not say how it went on.
     if (asked && how && cause.reason === 'NodeLost') {
       const { ending: lost, started: since } = how;

@@ -18,6 +18,17 @@ export const START_POINTS = [
   'afterPod',
 ] as const;
 
+/** A runner of a set is made; an attempt gets one, which is decided on its payload first; and it is handed over. */
+export const POOL_POINTS = [
+  'beforeRunner',
+  'afterRunner',
+  'beforeBind',
+  'afterBind',
+  'afterRunnerClaim',
+  'beforeHandover',
+  'afterHandover',
+] as const;
+
 /** A new leader's look at what its predecessors have left. */
 export const ADOPT_POINTS = ['beforeInventory', 'afterWatches', 'afterInventory'] as const;
 
@@ -39,5 +50,6 @@ export const RELEASE_POINTS = [
 export type StartPoint = (typeof START_POINTS)[number];
 export type AdoptPoint = (typeof ADOPT_POINTS)[number];
 export type ReleasePoint = (typeof RELEASE_POINTS)[number];
+export type PoolPoint = (typeof POOL_POINTS)[number];
 export type RunnerPoint =
-  StartPoint | AdoptPoint | (typeof FINISH_POINTS)[number] | (typeof PARK_POINTS)[number] | ReleasePoint;
+  StartPoint | PoolPoint | AdoptPoint | (typeof FINISH_POINTS)[number] | (typeof PARK_POINTS)[number] | ReleasePoint;
