@@ -42,31 +42,22 @@ export function* runnerObstacles(spec: Spec, set?: RunnerSet): Iterable<Finding>
 }
 
 function* stepObstacles(spec: Spec, set: RunnerSet | undefined): Iterable<Finding> {
-  const steps: readonly { readonly path: FieldPath; readonly user?: number; readonly image?: string }[] = [
-    { ...spec, path: ['spec'] },
-    ...(spec.steps ?? []).map(({ user, image }, index) => ({
-      ...(user === undefined ? {} : { user }),
-      ...(image === undefined ? {} : { image }),
-      path: ['spec', 'steps', index],
-    })),
-  ];
-  for (const { path, user, image } of steps) {
-    if (user !== undefined && user !== DEFAULT_USER)
-      yield {
-        path: [...path, 'user'],
-        place: 'value',
-        message: `${user} is not the user of a runner, ${DEFAULT_USER}`,
-      };
-    if (image === undefined) continue;
-    if (image.includes('${{'))
-      yield { path: [...path, 'image'], place: 'value', message: `${quote(image)} is known only when the run starts` };
-    else if (set && image !== set.spec.image)
-      yield {
-        path: [...path, 'image'],
-        place: 'value',
-        message: `${quote(image)} is not the image of runner set ${set.metadata.name}, ${set.spec.image}`,
-      };
-  }
+  yield* imageObstacles(spec, ['spec'], set);
+  for (const [index, step] of (spec.steps ?? []).entries()) yield* imageObstacles(step, ['spec', 'steps', index], set);
+}
+
+function* imageObstacles(
+  { user, image }: { readonly user?: number; readonly image?: string },
+  path: FieldPath,
+  set: RunnerSet | undefined,
+): Iterable<Finding> {
+  if (user !== undefined && user !== DEFAULT_USER)
+    yield { path: [...path, 'user'], place: 'value', message: `${user} is not the user of a runner, ${DEFAULT_USER}` };
+  if (image === undefined) return;
+  const at = { path: [...path, 'image'], place: 'value' } as const;
+  if (image.includes('${{')) yield { ...at, message: `${quote(image)} is known only when the run starts` };
+  else if (set && image !== set.spec.image)
+    yield { ...at, message: `${quote(image)} is not the image of runner set ${set.metadata.name}, ${set.spec.image}` };
 }
 
 const WAY_OUT = (set: string): string =>
