@@ -11,6 +11,7 @@ const KINDS: readonly SchemaName[] = [
   'config',
   'request',
   'jobstatus',
+  'runnersetstatus',
   'outcome',
   'plan',
   'invalid',

@@ -27,7 +27,8 @@ export function createNotes(parts: ReconcilerParts, fail: (error: CodedError) =>
 
   return {
     note(change) {
-      if (change.facts.length === 0 && change.invalid === undefined) return;
+      const { facts, invalid, runnerSets } = change;
+      if (facts.length === 0 && invalid === undefined && (runnerSets?.size ?? 0) === 0) return;
       all = Promise.all([all, write(change)]);
     },
     answer(answers) {

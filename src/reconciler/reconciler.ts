@@ -12,7 +12,7 @@ import { createLedgerReader, type LedgerReading } from './ledger-reader.ts';
 import { watchLedger } from './ledger-watch.ts';
 import { createPlanning } from './planning.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
-import { createRunnerSets } from './runner-sets.ts';
+import { createRunnerSets, createSetStatuses } from './runner-sets.ts';
 import { createWake } from './wake.ts';
 
 export interface SettleReport {
@@ -39,6 +39,8 @@ export interface Reconciler {
   settle(options: SettleOptions, stop: AbortSignal, signal: AbortSignal): Promise<SettleReport>;
   /** For the runner: something about this run changed. */
   changed(key: RunKey): void;
+  /** For the runner: something about a runner set is worth telling. */
+  setsChanged(): void;
   /** For whoever watches the source: a fetch may bring something new. */
   sourceChanged(): void;
   /** The jobs that wait to be looked at. */
@@ -94,6 +96,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     const executor = createExecutor(parts, wake, (job) => touch(job));
     const agenda = createAgenda();
     const runnerSets = createRunnerSets(parts.runner);
+    const setStatuses = createSetStatuses();
     let waiting: ReadonlySet<string> = new Set(); // jobs with something left to do, for which nothing rings
     const handled = (key: RunKey): boolean => executor.handles(key);
     let seen: Observation | undefined;
@@ -145,6 +148,10 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       if (isWhole) parts.emit({ kind: 'planned', revision: current.snapshot.revision, actions });
       agenda.take(current, keys ?? current.catalog.jobs.keys(), parts.now());
       const window = runnerSets.keep(current.catalog, parts.now());
+      if (parts.runner.pools) {
+        const changed = setStatuses(parts.runner.pools(), current.view.runnerSets, current.catalog, parts.now());
+        executor.note({ facts: [], runnerSets: changed });
+      }
       executor.note(statusFacts(parts, current, actions, options));
       // Whoever goes on waits for the ledger; a command ends.
       if (held.length > 0 && options.goOn !== true) throw transientError('LedgerUnreadable', UNREADABLE);
@@ -225,6 +232,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       touched.add(job);
       wake.ring();
     },
+    setsChanged: () => wake.ring(),
     sourceChanged() {
       sourceTouched = true;
       wake.ring();

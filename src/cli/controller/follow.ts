@@ -24,6 +24,7 @@ import { createWatch } from '../watch.ts';
 import { composeReconciler, DEFAULT_CONCURRENCY, HOLD_PODS_FOR_MS } from '../workshop.ts';
 import { noticeOf } from './announce.ts';
 import { createMeasure } from './measure.ts';
+import { createPoolMeasure } from './measure-pools.ts';
 import type { Follower, Shared } from './shared.ts';
 import { hearOthers, type LeaseRef } from './tell.ts';
 
@@ -57,9 +58,11 @@ export async function follow(
       const notice = noticeOf(event);
       if (notice) parts.runner?.announce?.(notice);
     };
+    const pool = createPoolMeasure(counts, () => reconciler.setsChanged());
     const events: RunnerEvents = {
       changed: (key) => reconciler.changed(key),
       output: (line) => emit({ kind: 'output', line }),
+      pool: (event) => pool(event),
     };
     const runner = (parts.runner = await createKubernetesRunner(
       runnerOptions(source, leadership, events, ending.lost, shared, log),

@@ -121,7 +121,10 @@ export async function openController(test: TestCluster, options: ControllerOptio
     events: {
       changed: (key) => reconciler.changed(key),
       output: () => undefined,
-      pool: (event) => options.onPool?.(event),
+      pool(event) {
+        options.onPool?.(event);
+        if (event.kind === 'state' || event.kind === 'gone') reconciler.setsChanged();
+      },
     },
     keepsPools: options.keepsPools ?? false,
     nodeLostAfterMs,
