@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { pack } from 'tar-stream';
-import { asCoded, isCoded, messageOf, transientError } from '../../../errors.ts';
+import { asCoded, messageOf, transientError } from '../../../errors.ts';
 import { ANNOTATIONS, LABELS } from '../../../render/labels.ts';
 import { type HandoverFile, handoverFiles, secretUsesOfHandover } from '../../../render/handover.ts';
 import { RUNNER_CONTAINER, receiveCommand } from '../../../render/runner-pod.ts';
@@ -102,7 +102,8 @@ export function createHandovers({ scope, secrets, claimedHere, handed, reached, 
           const pause = PAUSES_MS[Math.min(count, PAUSES_MS.length) - 1] ?? 0;
           failures.set(uid, { count, notBefore: scope.clock.monotonic() + pause });
           const coded = asCoded(error, (text) => transientError('HandoverFailed', text));
-          const level = isCoded(error, 'ExecFailed') && count < 3 ? 'debug' : 'warn';
+          // A command that ends at once takes the program with it that hands over, before that has said so.
+          const level = count < 4 ? 'debug' : 'warn';
           scope.log[level](
             { pod: pod.metadata?.name, error: messageOf(coded) },
             'an attempt could not be handed over yet',
