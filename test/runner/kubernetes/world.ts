@@ -13,7 +13,7 @@ import { listObjects } from '../../../src/runner/kubernetes/objects.ts';
 import { createKubernetesRunner } from '../../../src/runner/kubernetes/runner.ts';
 import { unopposed } from '../../../src/runner/kubernetes/scope.ts';
 import { configMaps, type Pod, pods } from '../../../src/runner/kubernetes/wire.ts';
-import type { PoolEvent, Runner } from '../../../src/runner/port.ts';
+import type { OutputLine, PoolEvent, Runner } from '../../../src/runner/port.ts';
 import type { Job, Outcome, Policy, RunnerSet } from '../../../src/schemas/index.ts';
 import { connect, eventually, type TestCluster } from '../../support/cluster.ts';
 import { commitFiles, initRepository, temporaryDirectory } from '../../support/git.ts';
@@ -74,6 +74,7 @@ export interface ControllerOptions {
   /** Whether it keeps runner sets, as a controller does. */
   readonly keepsPools?: boolean;
   readonly onPool?: (event: PoolEvent) => void;
+  readonly onOutput?: (line: OutputLine) => void;
   readonly nodeLostAfterMs?: number;
   readonly holdPodsForMs?: number;
   readonly orphanGraceMs?: number;
@@ -120,7 +121,7 @@ export async function openController(test: TestCluster, options: ControllerOptio
     },
     events: {
       changed: (key) => reconciler.changed(key),
-      output: () => undefined,
+      output: (line) => options.onOutput?.(line),
       pool(event) {
         options.onPool?.(event);
         if (event.kind === 'state' || event.kind === 'gone') reconciler.setsChanged();
