@@ -36,11 +36,12 @@ const simulated = (maxRunners: number, parallelCreations: number): RunnerSet => 
 
 /** Seconds from the order to the last of so many runners being ready, and to the last one being created. */
 async function scaleUp(
-  { cluster, createNamespace }: TestCluster,
+  test: TestCluster,
   size: number,
   parallel: number,
 ): Promise<{ readonly ready: number; readonly created: number }> {
-  const namespace = await createNamespace();
+  const { cluster } = test;
+  const namespace = await test.createNamespace();
   const ending = new AbortController();
   const { signal } = ending;
   const views = new Map<string, RunnerView>();

@@ -105,7 +105,7 @@ if (test) {
     work: (world: {
       readonly jobs: Jobs;
       readonly controller: Controller;
-      put(files: Files): Promise<void>;
+      readonly put: (files: Files) => Promise<void>;
     }) => Promise<void>,
     options: Partial<ControllerOptions> = {},
   ): Promise<void> => {
