@@ -1233,7 +1233,21 @@ export interface RunnerSetStatus {
   /** Tries to start a runner that have failed in a row. */
   readonly failing: number;
   /** What holds for the set, in Kubernetes' form. Ready: its runners start. */
-  readonly conditions: readonly Condition[];
+  readonly conditions: readonly RunnerSetCondition[];
+}
+
+/** One thing that holds for a job or does not, in Kubernetes' form. */
+export interface RunnerSetCondition {
+  /** Ready: its runners start. */
+  readonly type: 'Ready';
+  /** Whether it holds. */
+  readonly status: 'True' | 'False' | 'Unknown';
+  /** Why, as one word. */
+  readonly reason: string;
+  /** Why, as a sentence. */
+  readonly message: string;
+  /** When the status last changed. */
+  readonly lastTransitionTime: Instant;
 }
 
 /** How one run of a job ended. It is written to the ledger once, at the end of the run, and never changed. */
