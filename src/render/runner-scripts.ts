@@ -33,11 +33,13 @@ while IFS= read -r RUNLEDGER__line; do
   case $RUNLEDGER__line in
     'env '*)
       RUNLEDGER__name=\${RUNLEDGER__rest%% *}
-      RUNLEDGER__value=$(printf '%b.' "\${RUNLEDGER__rest#* }")
+      RUNLEDGER__value=\${RUNLEDGER__rest#* }.
+      case $RUNLEDGER__value in *\\\\*) RUNLEDGER__value=$(printf '%b' "$RUNLEDGER__value") ;; esac
       export "$RUNLEDGER__name=\${RUNLEDGER__value%.}"
       ;;
     'arg '*)
-      RUNLEDGER__value=$(printf '%b.' "$RUNLEDGER__rest")
+      RUNLEDGER__value=$RUNLEDGER__rest.
+      case $RUNLEDGER__value in *\\\\*) RUNLEDGER__value=$(printf '%b' "$RUNLEDGER__value") ;; esac
       set -- "$@" "\${RUNLEDGER__value%.}"
       ;;
     'directory '*)

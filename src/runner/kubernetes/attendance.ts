@@ -139,7 +139,8 @@ export function createAttendance(options: AttendanceOptions): Attendance {
     const record = recordOfTask(run, attemptOfPod(pod).task);
     const context = contextOf(record, pod, lostNodes.find(pod.spec?.nodeName));
     const verdict = readPod(pod, context, new Date(scope.clock.now()).toISOString());
-    if (verdict.phase !== 'starting') outputOf(record, pod).follow(pod);
+    // A runner is listened to before it says anything: what it runs may be over in no time.
+    if (verdict.phase !== 'starting' || context.warm) outputOf(record, pod).follow(pod);
     if (verdict.phase === 'running') started.set(name, verdict.started);
     if (verdict.phase === 'ended') void finish(record, pod, verdict);
     else if (verdict.end) {
