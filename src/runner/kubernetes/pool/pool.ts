@@ -51,6 +51,8 @@ export interface Pool {
 
 /** Removals and creations that wait for an answer. */
 const REMOVALS_AT_ONCE = 32;
+/** What is wrong with a runner may only show with time. */
+const LOOK_AGAIN_MS = 1_000;
 
 export function createPool(name: string, parts: PoolParts): Pool {
   const { scope, emit, dirty, reached, signal } = parts;
@@ -65,12 +67,20 @@ export function createPool(name: string, parts: PoolParts): Pool {
   /** By uid: those that have been ready, so that each counts once. */
   const seen = new Set<string>();
   const failed = new Set<string>();
+  /** Runners in which nothing was wrong, as they were read, and when. */
+  const fine = new WeakMap<Pod, number>();
+  let template: { readonly order: PoolOrder; readonly text: string } | null = null;
 
   const contextNow = (): Omit<PodContext, 'payload'> => ({
     ...parts.podContext,
     ...scope,
     epoch: scope.authority.epoch,
   });
+
+  const templateNow = (order: PoolOrder): string => {
+    if (template?.order !== order) template = { order, text: templateOf(order.set, contextNow()) };
+    return template.text;
+  };
 
   const fail = (tried: number, failure: StartFailure): void => {
     failures = withFailure(failures, tried, clock.now(), failure);
@@ -144,8 +154,14 @@ export function createPool(name: string, parts: PoolParts): Pool {
   /** What ended, or will never be ready, goes; whose fault it was is counted. */
   const judge = (runner: RunnerView): boolean => {
     if (runner.claimed || runner.phase === 'going') return false;
+    const now = clock.now();
+    // With a thousand runners that start, each is not looked at for every other one that changes.
+    if (now - (fine.get(runner.pod) ?? 0) < LOOK_AGAIN_MS) return false;
     const trouble = runnerTrouble(runner.pod, new Date(clock.now()).toISOString());
-    if (!trouble) return false;
+    if (!trouble) {
+      fine.set(runner.pod, now);
+      return false;
+    }
     if (!failed.has(runner.uid)) {
       failed.add(runner.uid);
       if (trouble.isOwn) fail(runner.created, trouble);
@@ -246,7 +262,7 @@ export function createPool(name: string, parts: PoolParts): Pool {
         idleTimeoutMs: durationMs(spec.idleTimeout ?? '10m'),
         maxLifetimeMs: durationMs(spec.maxLifetime ?? '24h'),
         parallelCreations: spec.parallelCreations ?? 10,
-        template: templateOf(order.set, contextNow()),
+        template: templateNow(order),
         runners: fit.flatMap((runner) => {
           const { phase } = runner;
           return phase === 'ended' || phase === 'going' ? [] : [{ ...runner, phase }];
