@@ -24,7 +24,8 @@ const quiet = { debug: () => undefined, info: () => undefined, warn: () => undef
 const simulated = (maxRunners: number, parallelCreations: number): RunnerSet => ({
   apiVersion: 'runledger.dev/v1',
   kind: 'RunnerSet',
-  metadata: { name: 'bench' },
+  // Simulated pods end by themselves, unless told not to.
+  metadata: { name: 'bench', annotations: { 'kwok.test/run-ms': '86400000' } },
   spec: {
     image: IMAGE,
     minRunners: maxRunners,

@@ -48,6 +48,7 @@ export function renderRunner({ set, context, name, owner }: RunnerParts): V1Pod 
         [LABELS.runnerSet]: set.metadata.name,
         [LABELS.template]: templateOf(set, context),
       },
+      ...(set.metadata.annotations === undefined ? {} : { annotations: { ...set.metadata.annotations } }),
       ownerReferences: [ownedBy(owner)],
     },
     spec,
@@ -69,7 +70,8 @@ export function renderRunnerSet(set: string, context: Omit<RenderContext, 'epoch
 
 /** A digest of all that runners of a set are made from: another one, and idle runners are replaced. */
 export function templateOf(set: RunnerSet, context: RunnerParts['context']): string {
-  const text = canonicalJson({ labels: set.metadata.labels ?? {}, spec: runnerSpec(set, context) });
+  const { labels = {}, annotations = {} } = set.metadata;
+  const text = canonicalJson({ labels, annotations, spec: runnerSpec(set, context) });
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
