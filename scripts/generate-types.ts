@@ -27,6 +27,7 @@ const FILES = [
   'runnerset',
   'config',
   'jobstatus',
+  'runnersetstatus',
   'outcome',
   'request',
   'plan',

@@ -1,7 +1,7 @@
 import type { SchemaName } from '../../src/schemas/index.ts';
 import { type Field, fieldsOf, pathText } from './fields.ts';
 import { entriesOf, itemsOf, type Place, resolve, type Schema, schemaOf, sharedDefinitions } from './schema.ts';
-import { isKindSupported, type Support, supportOf } from './support.ts';
+import { type Support, supportOf } from './support.ts';
 import { anchorOf, code, flow, namedValues, prose, titleOf, typeOf, valueName } from './words.ts';
 
 /** The kinds in the order of the page: what people write, then what runledger writes. */
@@ -11,6 +11,7 @@ const KINDS: readonly SchemaName[] = [
   'config',
   'request',
   'jobstatus',
+  'runnersetstatus',
   'outcome',
   'plan',
   'invalid',
@@ -93,9 +94,8 @@ function kindSection(kind: SchemaName, shared: ReadonlySet<string>): string {
     return row(field, shared, supportOf(kind, field), link);
   });
   if (explained.size > 0) throw new Error(`${kind} has no field ${[...explained.keys()].join(', ')}`);
-  const refusal = isKindSupported(kind) ? '' : ' _Not supported yet:_ this version refuses such documents.';
   const file = `[schemas/${kind}.json](../schemas/${kind}.json)`;
-  return `## ${titleOf(place)}\n\n${prose(place.schema.description ?? '')}${refusal} Schema: ${file}.\n\n${table(rows)}`;
+  return `## ${titleOf(place)}\n\n${prose(place.schema.description ?? '')} Schema: ${file}.\n\n${table(rows)}`;
 }
 
 function definitionSection(place: Place, shared: ReadonlySet<string>): string {

@@ -1,10 +1,9 @@
 import { notYet } from '../../src/cli/config.ts';
 import type { Finding } from '../../src/job/explain.ts';
-import { UNSUPPORTED_KINDS, unsupportedFields } from '../../src/job/support.ts';
+import { unsupportedFields } from '../../src/job/support.ts';
 import { ignoredFields, refusedFields } from '../../src/runner/process/support.ts';
 import type { Config, Job, SchemaName } from '../../src/schemas/index.ts';
 import { documentWith, type Field, ITEM, pathText, valuesOf } from './fields.ts';
-import { schemaOf } from './schema.ts';
 
 /** What some part of runledger has against a field: found out by asking it, with the values that the schema names. */
 interface Verdict {
@@ -22,8 +21,6 @@ export interface Support {
   /** It means nothing to the process runner. */
   readonly processIgnores?: Verdict;
 }
-
-export const isKindSupported = (kind: SchemaName): boolean => !UNSUPPORTED_KINDS.has(schemaOf(kind).title ?? '');
 
 /** What this version, and its process runner, can't do with a field of a document of this kind. */
 export function supportOf(kind: SchemaName, field: Field): Support {

@@ -11,12 +11,15 @@ import {
   type ParsedFile,
   type ParsedInvalidJob,
   type ParsedJob,
+  type ParsedRunnerSet,
   parseManifests,
   unreadable,
 } from './parse.ts';
 import { placeFindings, tidyProblems } from './problems.ts';
 import type { Finding } from './explain.ts';
 import { formatPath } from './positions.ts';
+import { runsOnFindings, runsOnOf } from './runs-on.ts';
+import { didYouMean, quote } from './words.ts';
 import { readYaml } from './yaml.ts';
 
 export interface CatalogOptions {
@@ -49,6 +52,12 @@ interface Claim {
   readonly document: ParsedJob | ParsedInvalidJob;
   /** Undefined: it is invalid, or draws in other files. */
   readonly desired: DesiredJob | undefined;
+}
+
+/** A document that goes by the name of a runner set. */
+interface SetClaim {
+  readonly file: string;
+  readonly document: ParsedRunnerSet;
 }
 
 /** Files between two turns for whatever else the process has to do. */
@@ -131,6 +140,7 @@ async function assemble(
   inputs: InputReader,
 ): Promise<Catalog> {
   const runnerSets = new Map<string, RunnerSet>();
+  const sets = new Map<string, readonly SetClaim[]>();
   const problems: ManifestProblem[] = [];
   const brokenFiles = new Map<string, readonly ManifestProblem[]>();
   const claims = new Map<string, [Claim, ...Claim[]]>();
@@ -141,8 +151,10 @@ async function assemble(
     }
     for (const [index, document] of parsed.documents.entries()) {
       if (document.kind === 'problem') problems.push(...document.problems);
-      else if (document.kind === 'runnerSet') runnerSets.set(document.name, document.runnerSet);
-      else {
+      else if (document.kind === 'runnerSet') {
+        sets.set(document.name, [...(sets.get(document.name) ?? []), { file, document }]);
+        runnerSets.set(document.name, document.runnerSet);
+      } else {
         const claim: Claim = { file, source, document, desired: ready[index] };
         const others = claims.get(document.name);
         if (others) others.push(claim);
@@ -150,12 +162,18 @@ async function assemble(
       }
     }
   }
+  for (const [name, claimants] of sets) {
+    const [first, ...others] = claimants;
+    if (!first || others.length === 0) continue;
+    runnerSets.delete(name);
+    problems.push(...duplicateSets(name, [first, ...others]));
+  }
   const jobs = new Map<string, DesiredJob>();
   const invalidJobs = new Map<string, InvalidJob>();
   const needed = needsFindings(neededBy(claims));
   for (const [name, claimants] of claims) {
     const [claim] = claimants;
-    const findings = needed.get(name);
+    const findings = withRunsOn(needed.get(name), claim.document, runnerSets);
     if (claim.desired && claimants.length === 1 && !findings) {
       jobs.set(name, claim.desired); // nearly all of them: without a turn of the event loop for each
       continue;
@@ -229,6 +247,39 @@ async function placed(
     field: formatPath(field),
     message,
   }));
+}
+
+/** What is wrong with a job besides: it names a runner set that is not there, or that can't run it. */
+function withRunsOn(
+  findings: readonly Finding[] | undefined,
+  document: ParsedJob | ParsedInvalidJob,
+  sets: ReadonlyMap<string, RunnerSet>,
+): readonly Finding[] | undefined {
+  if (document.kind !== 'job' || document.job.spec.runsOn === undefined) return findings;
+  const { spec } = document.job;
+  const name = runsOnOf(spec)?.set ?? '';
+  const set = sets.get(name);
+  const found: readonly Finding[] = set
+    ? runsOnFindings(spec, set)
+    : [
+        {
+          path: typeof spec.runsOn === 'string' ? ['spec', 'runsOn'] : ['spec', 'runsOn', 'set'],
+          place: 'value',
+          message: `there is no runner set ${quote(name)}${didYouMean(name, sets.keys())}`,
+        },
+      ];
+  return found.length === 0 ? findings : [...(findings ?? []), ...found];
+}
+
+/** Of two sets with one name neither is kept. */
+function duplicateSets(name: string, claims: readonly [SetClaim, ...SetClaim[]]): readonly ManifestProblem[] {
+  const [first] = claims;
+  return claims.map(({ file, document }, index) => {
+    const other = claims[(index + 1) % claims.length] ?? first;
+    const where = `${other.file}:${other.document.position.line}`;
+    const message = `another runner set is called ${name}: ${where}; rename one of them`;
+    return { file, ...document.position, field: 'metadata.name', message };
+  });
 }
 
 /** Of two equal names neither is planned. Each document is told of the next one, the last of the first. */

@@ -6,7 +6,6 @@ import type { Position } from './model.ts';
 import type { FieldPath } from './positions.ts';
 import { placeFindings } from './problems.ts';
 import { misreadFindings } from './rules-matrix.ts';
-import { NOT_SUPPORTED, UNSUPPORTED_KINDS } from './support.ts';
 import { validateJob, validateRunnerSet } from './validate.ts';
 import { didYouMean, nearest, quote, shorten } from './words.ts';
 import { mentionsRunledger, readYaml, YAML_LIMITS, type YamlFile } from './yaml.ts';
@@ -163,7 +162,6 @@ function kindTrouble({ kind }: Mapping): Finding | undefined {
   if (kind === 'Job') return undefined;
   if (kind === undefined) return trouble('is missing; write Job');
   if (typeof kind !== 'string') return trouble('is not the name of a kind; write Job');
-  if (UNSUPPORTED_KINDS.has(kind)) return trouble(`${quote(kind)} ${NOT_SUPPORTED}`);
   if (kind === 'RunnerSet') return undefined;
   if (kind === 'Config') return trouble('a Config is never read from a source; give it to runledger itself');
   if (LEDGER_KINDS.has(kind))

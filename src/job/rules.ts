@@ -5,6 +5,7 @@ import { expressionsRule } from './rules-expressions.ts';
 import { contentRule, filesRule } from './rules-files.ts';
 import { durationsRule, exitCodesRule, logSizesRule } from './rules-limits.ts';
 import { matrixRule, tasksRule } from './rules-matrix.ts';
+import { runsOnFindings } from './runs-on.ts';
 import { parametersRule } from './rules-parameters.ts';
 import { needsRule, schedulesRule } from './rules-triggers.ts';
 import { eachStep, findingsOf, type Judged, type Rule } from './rule.ts';
@@ -85,6 +86,11 @@ const imagesRule: Rule = ({ job: { spec } }, report) => {
   for (const [name, service] of Object.entries(spec.services ?? {})) check(service, () => ['spec', 'services', name]);
 };
 
+const runsOnRule: Rule = ({ job: { spec } }, report) => {
+  if (spec.runsOn === undefined) return;
+  for (const { path, place, message } of runsOnFindings(spec)) report(path, message, place);
+};
+
 const RULES: readonly Rule[] = [
   labelsRule,
   stepsRule,
@@ -102,6 +108,7 @@ const RULES: readonly Rule[] = [
   exitCodesRule,
   stringsRule,
   expressionsRule,
+  runsOnRule,
 ];
 
 /** What values that were filled in can break. */

@@ -8,20 +8,13 @@ interface Unsupported {
   readonly refuses: (value: unknown) => boolean;
 }
 
-const isWritten = (value: unknown): boolean => value !== undefined;
 const isOn = (value: unknown): boolean => value !== undefined && value !== false;
 
 /**
  * What a Job may say in this format and this version can't do yet. Such a job is refused and never run without it; a value
  * equal to the default is fine. A line goes when its machinery comes.
  */
-const UNSUPPORTED: readonly Unsupported[] = [
-  { path: ['spec', 'on', 'pullRequest'], refuses: isOn },
-  { path: ['spec', 'runsOn'], refuses: isWritten },
-];
-
-/** Kinds that the format has and this version can't do anything with yet. */
-export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set(['RunnerSet']);
+const UNSUPPORTED: readonly Unsupported[] = [{ path: ['spec', 'on', 'pullRequest'], refuses: isOn }];
 
 export const NOT_SUPPORTED = 'is not supported by this version yet';
 

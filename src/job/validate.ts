@@ -2,6 +2,7 @@ import type { Job, RunnerSet, SchemaName } from '../schemas/index.ts';
 import { explain, type Finding } from './explain.ts';
 import { type FieldPath, formatPath } from './positions.ts';
 import { ruleFindings } from './rules.ts';
+import { runnerSetFindings } from './rules-runnerset.ts';
 import { unsupportedFields } from './support.ts';
 import { verdictOf } from './verdict.ts';
 
@@ -31,9 +32,10 @@ export function validateJob(document: unknown, manifestPath: string): ValidatedJ
   return { findings: [...findings, ...broken, ...unsupported.filter(({ path }) => !refused.has(formatPath(path)))] };
 }
 
-/** Judges a document of kind RunnerSet by its schema. */
+/** Judges a document of kind RunnerSet by its schema, and by the rules that a schema can't express. */
 export function validateRunnerSet(document: unknown): Validated<RunnerSet> {
-  const findings = schemaFindings('runnerset', document);
+  const schema = schemaFindings('runnerset', document);
+  const findings = schema.length > 0 ? schema : runnerSetFindings(document as RunnerSet);
   return findings.length > 0 ? { findings } : { manifest: document as RunnerSet };
 }
 

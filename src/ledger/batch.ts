@@ -11,7 +11,9 @@ export type Batch = readonly Turn<Item, string | null>[];
 /** The changes of the batch, if others can take them in: facts about jobs alone; undefined: there is more in it. */
 export function sharedChanges(batch: Batch): readonly PreparedChange[] | undefined {
   const changes = batch.flatMap(({ item }) => (item.kind === 'change' ? [item.change] : []));
-  const plain = changes.every(({ invalid, asked, answered }) => !invalid && asked.length + answered.length === 0);
+  const plain = changes.every(
+    ({ invalid, asked, answered, runnerSets }) => !invalid && asked.length + answered.length + runnerSets.size === 0,
+  );
   return plain && changes.length === batch.length ? changes : undefined;
 }
 
@@ -33,9 +35,11 @@ export async function stageBatch(files: LedgerFiles, base: LedgerState, batch: B
 /** Whether the commit of this stage holds the item, be it by another call that said the same. */
 export function isIn(base: LedgerState, stage: Stage, item: Item): boolean {
   if (item.kind === 'readme') return true;
-  const { invalid, asked, answered } = item.change;
+  const { invalid, asked, answered, runnerSets } = item.change;
   if (invalid !== undefined && (invalid.blob?.id ?? null) !== base.invalidBlob) return true;
   if ([...asked, ...answered].some(({ path }) => stage.requests.has(path))) return true;
+  const known = base.view.runnerSets;
+  if ([...runnerSets].some(([set, { blob }]) => blob !== null || known.has(set))) return true;
   return item.change.facts.some(({ facts }) => {
     const job = stage.jobs.get(facts.job);
     return job !== undefined && isChanged(job);

@@ -57,6 +57,8 @@ export async function buildCommit(
   const invalidChanged = invalid !== undefined && (invalid.blob?.id ?? null) !== state.invalidBlob;
   if (invalidChanged) put(draft, INVALID_PATH, invalid.blob);
   for (const [path, { blob }] of stage.requests) put(draft, path, blob);
+  for (const [set, { path, blob }] of stage.runnerSets)
+    if (blob || state.view.runnerSets.has(set)) put(draft, path, blob);
   if (options.readme !== null) {
     const statuses = withChanges(state.view.statuses, changed);
     const stale = new Set([...options.readme, ...buckets]);
@@ -80,6 +82,7 @@ export async function buildCommit(
     statuses: jobs.map(({ before, status }) => ({ before, after: status })),
     ...(invalidChanged ? { invalid: invalid.items.length } : {}),
     requests: [...stage.requests.values()].map(({ note }) => note),
+    runnerSets: [...stage.runnerSets.keys()],
   });
   const { head } = state.view;
   const author = { ...options.author, timestamp: Math.floor(options.now / 1000) };

@@ -7,10 +7,11 @@ import {
   type JobStatus,
   type Outcome,
   type Request,
+  type RunnerSetStatus,
   type SchemaName,
 } from '../schemas/index.ts';
 import { FORMAT_PATH } from './layout.ts';
-import { invalidShape, outcomeShape, ordered, requestShape, statusShape, type Shape } from './order.ts';
+import { invalidShape, outcomeShape, ordered, requestShape, runnerSetShape, statusShape, type Shape } from './order.ts';
 
 /** The version of a ledger's files and folders that this program reads and writes. */
 export const FORMAT_VERSION = 1;
@@ -18,6 +19,7 @@ export const FORMAT_VERSION = 1;
 type Stored = {
   readonly outcome: Outcome;
   readonly jobstatus: JobStatus;
+  readonly runnersetstatus: RunnerSetStatus;
   readonly invalid: InvalidManifests;
   readonly request: Request;
 };
@@ -25,6 +27,7 @@ type Stored = {
 const SHAPES: Readonly<Record<keyof Stored, Shape>> = {
   outcome: outcomeShape,
   jobstatus: statusShape,
+  runnersetstatus: runnerSetShape,
   invalid: invalidShape,
   request: requestShape,
 };

@@ -10,6 +10,8 @@ export const INVALID_PATH = 'invalid.yaml';
 export const JOBS_FOLDER = 'jobs';
 /** The folder that holds what is asked for and not answered yet. */
 export const REQUESTS_FOLDER = 'requests';
+/** The folder with a file for each runner set. */
+export const RUNNERS_FOLDER = 'runners';
 /** Names within a job's folder and within a bucket. */
 export const STATUS_NAME = 'status.yaml';
 export const SPEC_NAME = 'spec.yaml';
@@ -63,6 +65,12 @@ export function logPath(job: string, run: number, attempt: number, task?: string
   }
   const middle = task === undefined ? '' : `.${task}`;
   return `${jobFolder(job)}/${checkedNumber(run)}${middle}.${checkedNumber(attempt)}.log`;
+}
+
+/** The file of a runner set. Throws `BadJobName` (terminal) for a name that can't be one. */
+export function runnerSetPath(set: string): string {
+  jobFolder(set); // the same names
+  return `${RUNNERS_FOLDER}/${set}.yaml`;
 }
 
 /** The file of a request. Throws `BadRequestId` (terminal) for an id that can't be a file's name. */

@@ -25,6 +25,8 @@ export interface CommitContent {
   /** How many problems `invalid.yaml` holds from now on; undefined: unchanged. */
   readonly invalid?: number;
   readonly requests: readonly RequestNote[];
+  /** The runner sets of which the commit tells something new. */
+  readonly runnerSets?: readonly string[];
 }
 
 const SUBJECT_LIMIT = 100;
@@ -136,6 +138,9 @@ function runsSubject(outcomes: readonly Outcome[]): string {
 function statusSubject(content: CommitContent): string {
   const [first] = content.statuses;
   if (!first) {
+    const { runnerSets = [] } = content;
+    if (runnerSets.length > 0)
+      return oneLine(`runner ${runnerSets.length === 1 ? 'set' : 'sets'} ${runnerSets.join(', ')}`, SUBJECT_LIMIT);
     if (content.invalid === undefined) return 'README brought up to date';
     return content.invalid === 0
       ? 'no invalid manifests any more'

@@ -45,6 +45,11 @@ export const statusShape: Shape = shape(
   },
 );
 
+export const runnerSetShape: Shape = shape(
+  'apiVersion kind set revision at minRunners maxRunners scheduledMin slots desired idle busy starting failing conditions',
+  { conditions: shape('type status reason message lastTransitionTime') },
+);
+
 export const requestShape: Shape = shape('apiVersion kind action job run params tasks requestedBy at');
 
 export const invalidShape: Shape = shape('apiVersion kind items', { items: problems });

@@ -1,4 +1,11 @@
-import type { InvalidManifests, JobStatus, ManifestProblem, Outcome, Request } from '../schemas/index.ts';
+import type {
+  InvalidManifests,
+  JobStatus,
+  ManifestProblem,
+  Outcome,
+  Request,
+  RunnerSetStatus,
+} from '../schemas/index.ts';
 
 /** How many runs a status sums up. */
 export const LAST_RUNS = 10;
@@ -12,6 +19,8 @@ export interface LedgerView {
   readonly invalid: InvalidManifests['items'];
   /** What is asked for and not answered yet, by the path of its file; the oldest first. */
   readonly requests: ReadonlyMap<string, FoundRequest>;
+  /** The runner sets, by name. */
+  readonly runnerSets: ReadonlyMap<string, RunnerSetStatus>;
   /** How a request was answered, as far as the newest `limit` commits tell. */
   answer(id: string, limit: number): Promise<GivenAnswer | undefined>;
   /** What the last commit run of a job executed, as the digest covers it; undefined if there was none. */
@@ -97,6 +106,8 @@ export interface LedgerChange {
   readonly facts: readonly JobFacts[];
   /** The whole list as it is now; absent: unchanged. */
   readonly invalid?: readonly ManifestProblem[];
+  /** What is newly known about runner sets; null: the set is gone. */
+  readonly runnerSets?: ReadonlyMap<string, RunnerSetStatus | null>;
   /** Requests to put down. */
   readonly asked?: readonly { readonly id: string; readonly request: Request }[];
   /** Those for files that are not there (any more) change nothing. */

@@ -4,6 +4,7 @@ import type { NewObject } from '../git/port.ts';
 import type { InvalidManifests, Request } from '../schemas/index.ts';
 import { encode, encodeSpec } from './format.ts';
 import { INVALID_PATH, isLogOf, jobFolder, outcomePath, requestPath } from './layout.ts';
+import { prepareRunnerSets, type StagedSets } from './runner-sets.ts';
 import type { FinishedRun, JobFacts, LedgerChange, RequestAnswer } from './port.ts';
 
 /** A change with everything that stays the same however often it is re-applied: checked, encoded and hashed once. */
@@ -12,6 +13,7 @@ export interface PreparedChange {
   readonly invalid?: { readonly items: InvalidManifests['items']; readonly blob: NewObject | null };
   readonly asked: readonly PreparedRequest[];
   readonly answered: readonly RequestAnswer[];
+  readonly runnerSets: StagedSets;
 }
 
 export interface PreparedRequest {
@@ -40,7 +42,8 @@ export function prepareChange(change: LedgerChange): PreparedChange {
     const path = requestPath(id);
     return { id, path, request, blob: newBlob(encode('request', request, path)) };
   });
-  const prepared = { facts: change.facts.map(prepareFacts), asked, answered: change.answered ?? [] };
+  const runnerSets = prepareRunnerSets(change);
+  const prepared = { facts: change.facts.map(prepareFacts), asked, answered: change.answered ?? [], runnerSets };
   if (change.invalid === undefined) return prepared;
   const items = [...change.invalid];
   const document = { apiVersion: 'runledger.dev/v1', kind: 'InvalidManifests', items } as const;

@@ -6,6 +6,7 @@ import { decode } from './format.ts';
 import { outcomeName, outcomePath, SPEC_NAME } from './layout.ts';
 import type { FinishedRun } from './port.ts';
 import { stageRequests, type StagedRequests } from './requests.ts';
+import type { StagedSets } from './runner-sets.ts';
 import type { PreparedChange, PreparedFacts } from './prepare.ts';
 import { applyFacts } from './status.ts';
 import type { LedgerFiles, LedgerState } from './view.ts';
@@ -29,9 +30,10 @@ export interface Stage {
   readonly jobs: ReadonlyMap<string, StagedJob>;
   readonly invalid: PreparedChange['invalid'];
   readonly requests: StagedRequests;
+  readonly runnerSets: StagedSets;
 }
 
-export const emptyStage: Stage = { jobs: new Map(), invalid: undefined, requests: new Map() };
+export const emptyStage: Stage = { jobs: new Map(), invalid: undefined, requests: new Map(), runnerSets: new Map() };
 
 /**
  * The stage with one more change: all of it or, when it throws, nothing. Throws `RunAlreadyRecorded` (the same run has been
@@ -51,7 +53,8 @@ export async function stageChange(
     jobs.set(job, await stageFacts(files, staged, facts));
   }
   const requests = stageRequests(state.view.requests, stage.requests, change);
-  return { jobs, invalid: change.invalid ?? stage.invalid, requests };
+  const runnerSets = new Map([...stage.runnerSets, ...change.runnerSets]);
+  return { jobs, invalid: change.invalid ?? stage.invalid, requests, runnerSets };
 }
 
 /** Whether a staged job differs from the head. */

@@ -13,6 +13,7 @@ import {
   README_NAME,
   README_PATH,
   REQUESTS_FOLDER,
+  RUNNERS_FOLDER,
   runFileOf,
   specPath,
   STATUS_NAME,
@@ -20,6 +21,7 @@ import {
 import { answerIn } from './message.ts';
 import type { LedgerView } from './port.ts';
 import { readRequests } from './requests.ts';
+import { readRunnerSets } from './runner-sets.ts';
 import { entryAt, type ReadTree } from './tree.ts';
 
 export interface JobEntry {
@@ -47,6 +49,8 @@ export interface LedgerState {
   readonly invalidBlob: string | null;
   /** The tree of `requests/`. */
   readonly requestsTree: string | null;
+  /** The tree of `runners/`. */
+  readonly runnersTree: string | null;
 }
 
 /** Where a ledger is read from. `readTree` is the branch's own, with a cache. */
@@ -78,6 +82,8 @@ export async function readState(
   const invalidBlob = entries.get(INVALID_PATH)?.id ?? null;
   const requests = entries.get(REQUESTS_FOLDER);
   const requestsTree = requests?.mode === '040000' ? requests.id : null;
+  const runners = entries.get(RUNNERS_FOLDER);
+  const runnersTree = runners?.mode === '040000' ? runners.id : null;
   const sameInvalid = previous !== undefined && previous.invalidBlob === invalidBlob;
   return stateOf(files, {
     head,
@@ -88,6 +94,9 @@ export async function readState(
     invalidBlob,
     invalid: sameInvalid ? previous.view.invalid : await readInvalid(files, invalidBlob),
     requestsTree,
+    runnersTree,
+    runnerSets:
+      previous?.runnersTree === runnersTree ? previous.view.runnerSets : await readRunnerSets(files, runnersTree),
     requests:
       requestsTree !== null && previous?.requestsTree === requestsTree
         ? previous.view.requests
@@ -99,12 +108,21 @@ interface Parts extends Omit<LedgerState, 'view'> {
   readonly head: string | null;
   readonly invalid: InvalidManifests['items'];
   readonly requests: LedgerView['requests'];
+  readonly runnerSets: LedgerView['runnerSets'];
 }
 
-const emptyRoot = { readme: null, invalidBlob: null, invalid: [], requestsTree: null, requests: new Map() };
+const emptyRoot = {
+  readme: null,
+  invalidBlob: null,
+  invalid: [],
+  requestsTree: null,
+  requests: new Map(),
+  runnersTree: null,
+  runnerSets: new Map(),
+};
 
 function stateOf(files: LedgerFiles, parts: Parts): LedgerState {
-  const { head, invalid, requests, ...ids } = parts;
+  const { head, invalid, requests, runnerSets, ...ids } = parts;
   let statuses: ReadonlyMap<string, JobStatus> | undefined;
   const read = async (path: string): Promise<Uint8Array | undefined> => {
     const entry = await entryAt(files.readTree, ids.root, path);
@@ -118,6 +136,7 @@ function stateOf(files: LedgerFiles, parts: Parts): LedgerState {
     },
     invalid,
     requests,
+    runnerSets,
     async answer(id, limit) {
       for (const { id: commit, message } of head === null ? [] : await files.branch.log(head, limit)) {
         const found = answerIn(message, id);

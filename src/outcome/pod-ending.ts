@@ -28,6 +28,7 @@ export function endingOf(pod: PodObject, steps: StepsReading, context: PodContex
     podReasonEnding(it) ??
     disruptionEnding(it) ??
     deletionEnding(it) ??
+    neverHanded(it) ??
     failedEnding(it) ??
     unseenEnding(it) ?? { kind: 'exited', step: steps.all.findLast(({ atEnd }) => !atEnd)?.name ?? '', exitCode: 0 }
   );
@@ -205,6 +206,14 @@ function isDeletedAfter({ pod, steps }: Case): boolean {
   if (observed > 0 && generation > 0) return observed < generation;
   const graceMs = (deletionGracePeriodSeconds ?? 0) * 1_000;
   return graceMs > 0 && !before((timeOf(deletionTimestamp) ?? 0) - graceMs, steps);
+}
+
+/** A runner that ended before it had its attempt: its exit code is its own. */
+function neverHanded({ context, steps }: Case): AttemptEnding | null {
+  if (context.warm?.handed !== 'no' || !steps.allEnded) return null;
+  const { exitCode, reason } = steps.all[0]?.end ?? {};
+  const how = reason === 'OOMKilled' ? 'was killed for its memory' : `ended with exit code ${exitCode}`;
+  return infrastructure('StartError', `the runner ${how} before the attempt was handed to it`, null);
 }
 
 /** The first step that ended badly: killed for its memory, not known how, not started, or by its exit code. */

@@ -4,7 +4,7 @@ import type { ContainerStatus, PodContext, PodObject, PodVerdict } from './pod.t
 import { timeOf } from './pod-steps.ts';
 
 /** What keeps a pod from starting. */
-interface Trouble {
+export interface Trouble {
   readonly reason: Reason;
   readonly message: string;
   /** Another try of the kubelet will not help. */
@@ -12,10 +12,10 @@ interface Trouble {
 }
 
 /** Why a pod of which no step has started should be ended; undefined while there is hope. */
-export function startingVerdict(pod: PodObject, { startMs }: PodContext, now: string): PodVerdict['end'] {
+export function startingVerdict(pod: PodObject, { startMs, warm }: PodContext, now: string): PodVerdict['end'] {
   const trouble = startTrouble(pod);
   if (trouble?.isFinal) return { reason: trouble.reason, ending: infrastructure(trouble.reason, trouble.message) };
-  const waitedMs = Date.parse(now) - (timeOf(pod.metadata?.creationTimestamp) ?? Number.NaN);
+  const waitedMs = Date.parse(now) - (timeOf(warm?.claimed ?? pod.metadata?.creationTimestamp) ?? Number.NaN);
   if (waitedMs < startMs) return undefined;
   const reason: Reason = trouble?.reason === 'Unschedulable' ? 'Unschedulable' : 'StartTimeout';
   const message = `the pod did not start within ${seconds(startMs)}: ${trouble?.message ?? 'nothing tells why'}`;
@@ -56,7 +56,7 @@ const IMAGE_IS_WRONG: ReadonlySet<string> = new Set(['InvalidImageName', 'ErrIma
 const BUSY = /timed out|deadline exceeded|failed to sync|failed to reserve|connection refused|unavailable|try again/i;
 
 /** What keeps a pod from starting, as the kubelet and the scheduler tell it. */
-function startTrouble(pod: PodObject): Trouble | null {
+export function startTrouble(pod: PodObject): Trouble | null {
   const containers = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
   // What is final is told, whatever else is slow.
   const troubles = containers.flatMap((container) => containerTrouble(container) ?? []);

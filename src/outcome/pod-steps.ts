@@ -1,4 +1,4 @@
-import type { ContainerStatus, PodContext, PodObject, Terminated } from './pod.ts';
+import type { ContainerStatus, PodContext, PodObject, Terminated, WarmContext } from './pod.ts';
 
 /** A step, and what its container says. */
 export interface StepReading {
@@ -58,12 +58,15 @@ export function readSteps(pod: PodObject, context: PodContext): StepsReading {
   const undecided = wentWell ? (atEnd ?? stop) : stop;
   const failed = undecided?.end && undecided;
   const properMs = stop ? timeOf(stop.end?.finishedAt) : lastOf(proper);
-  const startedMs = startedOf(context.steps.map(({ container }) => startOf(pod, byName.get(container))));
+  const allEnded = all.length > 0 && all.every(({ end }) => end !== undefined);
+  const startedMs = context.warm
+    ? warmStart(context.warm, allEnded || pod.metadata?.deletionTimestamp !== undefined)
+    : startedOf(context.steps.map(({ container }) => startOf(pod, byName.get(container))));
   return {
     all,
     gated: context.gated,
     started: startedMs === null ? null : new Date(startedMs).toISOString(),
-    allEnded: all.length > 0 && all.every(({ end }) => end !== undefined),
+    allEnded,
     failed,
     properMs,
     decidedMs: failed ? timeOf(failed.end?.finishedAt) : undecided ? null : properMs,
@@ -88,6 +91,11 @@ function startOf(pod: PodObject, status: ContainerStatus | undefined): number | 
   // It was there, and the kubelet has lost it: since when it ran is not known, but it may have.
   const mayHaveRun = terminated !== undefined && terminated !== null && (status?.containerID ?? '') !== '';
   return mayHaveRun ? (timeOf(pod.status?.startTime) ?? timeOf(pod.metadata?.creationTimestamp)) : null;
+}
+
+/** A runner's container is older than the step: that begins with the attempt. What may have been handed over may have started. */
+function warmStart({ claimed, handed }: WarmContext, isOver: boolean): number | null {
+  return handed === 'yes' || (handed === 'unknown' && isOver) ? timeOf(claimed) : null;
 }
 
 /** The first gate opens when all containers run; without gates there is one step. */

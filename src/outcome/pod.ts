@@ -112,6 +112,19 @@ export interface PodContext extends PodExpectation {
   /** Since when the node has not been heard of; null: it is well, or nobody may look. */
   readonly nodeLostSince: string | null;
   readonly nodeLostAfterMs: number;
+  /** Of a runner of a set, which was there before its attempt; absent: the pod is the attempt's own. */
+  readonly warm?: WarmContext;
+}
+
+/** What has to be known of a runner that has an attempt. */
+export interface WarmContext {
+  /** Since when it has it: RFC 3339. It counts as the start of the step. */
+  readonly claimed: string;
+  /**
+   * Whether the attempt was handed over to it; `unknown`: it may have been, by a process that is no more. What was never
+   * handed over has not started.
+   */
+  readonly handed: 'yes' | 'no' | 'unknown';
 }
 
 export type PodReading =

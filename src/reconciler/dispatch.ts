@@ -1,4 +1,5 @@
 import { tasksOfRun } from '../job/fan-out.ts';
+import { runsOnOf } from '../job/runs-on.ts';
 import type { Judgement } from '../outcome/judge.ts';
 import type { AttemptStart, LiveRun, RunKey } from '../runner/port.ts';
 import type { Reason } from '../schemas/index.ts';
@@ -178,9 +179,11 @@ function supersededRuns(live: readonly LiveRun[]): ReadonlyMap<string, number> {
 }
 
 function activeRun({ record }: LiveRun, state: RunState, now: number): ActiveRun {
-  const { concurrency, runsOn } = record.spec;
+  const { concurrency } = record.spec;
   const queued = Date.parse(record.queued);
-  const runnerSet = typeof runsOn === 'string' ? runsOn : runsOn?.set;
+  const named = runsOnOf(record.spec);
+  // What may have a pod of its own waits for no runner.
+  const runnerSet = named?.mayFallBack === false ? named.set : undefined;
   return {
     job: record.job,
     run: record.run,

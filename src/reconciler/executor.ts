@@ -13,6 +13,7 @@ import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
 import { composeRecord, upstreamOf } from './record.ts';
 import { createRecordings } from './recordings.ts';
 import type { Requested } from './requests.ts';
+import { setCapacities } from './runner-sets.ts';
 import { shareReads } from './shared-read.ts';
 import { createTries } from './tries.ts';
 import type { Wake } from './wake.ts';
@@ -166,7 +167,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
         const liveByJob = Map.groupBy([...now.live, ...claimed], ({ record }) => record.job);
         const { jobs } = now.catalog;
         const { statuses } = now.view;
-        const capacities = parts.capacities();
+        const capacities = { ...parts.capacities(), ...setCapacities(now.catalog) };
         const undecided = live.filter(({ record }) => !recordings.isUnderWay(record) && !recordings.isDone(record));
         return {
           live: undecided,

@@ -27,7 +27,8 @@ export function createNotes(parts: ReconcilerParts, fail: (error: CodedError) =>
 
   return {
     async note(change) {
-      if (change.facts.length === 0 && change.invalid === undefined) return;
+      const { facts, invalid, runnerSets } = change;
+      if (facts.length === 0 && invalid === undefined && (runnerSets?.size ?? 0) === 0) return;
       const done = write(change);
       all = Promise.all([all, done]);
       await done;

@@ -11,6 +11,7 @@ import { createLedgerReader, type LedgerReading } from './ledger-reader.ts';
 import { watchLedger } from './ledger-watch.ts';
 import { createPlanning } from './planning.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
+import { createRunnerSets, createSetStatuses } from './runner-sets.ts';
 import { createStatements } from './statements.ts';
 import { createWake } from './wake.ts';
 
@@ -38,6 +39,8 @@ export interface Reconciler {
   settle(options: SettleOptions, stop: AbortSignal, signal: AbortSignal): Promise<SettleReport>;
   /** For the runner: something about this run changed. */
   changed(key: RunKey): void;
+  /** For the runner: something about a runner set is worth telling. */
+  setsChanged(): void;
   /** For whoever watches the source: a fetch may bring something new. */
   sourceChanged(): void;
   /** The jobs that wait to be looked at. */
@@ -102,6 +105,8 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       note: (change) => executor.note(change),
       handles: (key) => executor.handles(key),
     });
+    const runnerSets = createRunnerSets(parts.runner);
+    const setStatuses = createSetStatuses();
     let waiting: ReadonlySet<string> = new Set(); // jobs with something left to do, for which nothing rings
     const handled = (key: RunKey): boolean => executor.handles(key);
     let seen: Observation | undefined;
@@ -152,6 +157,11 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       if (left.length > 0) await parts.runner.release(left, signal);
       if (isWhole) parts.emit({ kind: 'planned', revision: current.snapshot.revision, actions });
       agenda.take(current, keys ?? current.catalog.jobs.keys(), parts.now());
+      const window = runnerSets.keep(current.catalog, parts.now());
+      if (parts.runner.pools) {
+        const changed = setStatuses(parts.runner.pools(), current.view.runnerSets, current.catalog, parts.now());
+        void executor.note({ facts: [], runnerSets: changed });
+      }
       void executor.note(statusFacts(parts, current, actions, options));
       // Whoever goes on waits for the ledger; a command ends.
       if (held.length > 0 && options.goOn !== true) throw transientError('LedgerUnreadable', UNREADABLE);
@@ -170,9 +180,8 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
         signal,
       );
       waiting = new Set([...done.again, ...held.map(({ job }) => job)]);
-      const next = [done.wakeAt, agenda.next(), statements.make(current, done.waits, options)].filter(
-        (at) => at !== null,
-      );
+      const stated = statements.make(current, done.waits, options);
+      const next = [done.wakeAt, agenda.next(), stated, window].filter((at) => at !== null);
       wakeAt = next.length > 0 ? Math.min(...next) : null;
       return done.busy || (!stop.aborted && waiting.size > 0);
     };
@@ -234,6 +243,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       touched.add(job);
       wake.ring();
     },
+    setsChanged: () => wake.ring(),
     sourceChanged() {
       sourceTouched = true;
       hurry.ring();

@@ -1,5 +1,6 @@
 import type { DesiredJob } from '../job/model.ts';
 import { stillTaken } from '../job/rules-parameters.ts';
+import { runsOnOf } from '../job/runs-on.ts';
 import type { LedgerView } from '../ledger/port.ts';
 import type { RunKey, RunRecord, UpstreamRun } from '../runner/port.ts';
 import type { PlannedAction } from '../schemas/index.ts';
@@ -68,6 +69,14 @@ export function chainOf(
   }
 }
 
+/** A job that runs on a set and names no image has that of the set, also where it gets a pod of its own. */
+function withImageOfSet(job: DesiredJob, { catalog }: Observation): DesiredJob {
+  const { spec } = job.manifest;
+  const image = catalog.runnerSets.get(runsOnOf(spec)?.set ?? '')?.spec.image;
+  if (image === undefined || spec.image !== undefined) return job;
+  return { ...job, manifest: { ...job.manifest, spec: { ...spec, image } } };
+}
+
 /** How the runs ended that a run needs; nothing where it needs none. */
 export async function upstreamOf(
   view: LedgerView,
@@ -109,7 +118,7 @@ export async function composeRecord(
   const params = request === before ? stillTaken(job.manifest.spec, before?.params ?? {}) : (request?.params ?? {});
   const record = runRecord({
     action,
-    desired: job,
+    desired: withImageOfSet(job, seen),
     revision: before?.revision ?? seen.catalog.revision,
     covered: await parts.covered(job, seen.snapshot),
     request,

@@ -22,14 +22,16 @@ export const environmentVariable = (name: string, value: EnvValue): V1EnvVar =>
 
 /** The environment of a step (the job reference, Environment): the job's may replace HOME and CI, but nothing of RUNLEDGER_*. */
 export function stepEnvironment(attempt: Attempt, step: PodStep): V1EnvVar[] {
-  const variables = new Map<string, V1EnvVar>();
-  const set = (variable: V1EnvVar): unknown => variables.set(variable.name, variable);
-  set({ name: 'CI', value: 'true' });
-  set({ name: 'HOME', value: PATHS.home });
-  for (const [name, value] of Object.entries(step.env)) set(environmentVariable(name, value));
-  for (const [name, value] of Object.entries(ownVariables(attempt))) set(environmentVariable(name, value));
-  return [...variables.values()];
+  return Object.entries(stepVariables(attempt, step)).map(([name, value]) => environmentVariable(name, value));
 }
+
+/** The same as it is written: values, and references to Secrets. */
+export const stepVariables = (attempt: Attempt, step: PodStep): Readonly<Record<string, EnvValue>> => ({
+  CI: 'true',
+  HOME: PATHS.home,
+  ...step.env,
+  ...ownVariables(attempt),
+});
 
 function ownVariables({ record, task, attempt }: Attempt): Readonly<Record<string, string>> {
   return {

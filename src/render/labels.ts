@@ -4,7 +4,7 @@ import type { Trigger } from '../schemas/index.ts';
 import { runObjectName, type NameScope } from './names.ts';
 
 /** What an object is for: its `app.kubernetes.io/component`. */
-export type Component = 'claim' | 'payload' | 'attempt' | 'token' | 'budget';
+export type Component = 'claim' | 'payload' | 'attempt' | 'token' | 'budget' | 'runner' | 'runner-set';
 
 /**
  * The labels of runledger's objects. They are what objects are listed and selected by; whatever is no valid label value
@@ -13,7 +13,7 @@ export type Component = 'claim' | 'payload' | 'attempt' | 'token' | 'budget';
  * | label | on | value |
  * | --- | --- | --- |
  * | `app.kubernetes.io/name` | run | the job |
- * | `app.kubernetes.io/component` | all | `claim`, `payload`, `attempt` (a pod), `token` (its Secret) or `budget` |
+ * | `app.kubernetes.io/component` | all | `claim`, `payload`, `attempt` (a pod), `token` (its Secret), `budget`, `runner` (an idle pod) or `runner-set` |
  * | `app.kubernetes.io/part-of` | all | the source |
  * | `app.kubernetes.io/managed-by` | all | `runledger` |
  * | `runledger.dev/installation` | all | which runledger owns it |
@@ -24,6 +24,8 @@ export type Component = 'claim' | 'payload' | 'attempt' | 'token' | 'budget';
  * | `runledger.dev/task` | pod | the task; `default` without fan-out |
  * | `runledger.dev/attempt` | pod | the number of the attempt |
  * | `runledger.dev/protect` | pod | `true`: the budget keeps it from being evicted while it runs |
+ * | `runledger.dev/runner-set` | pod | the set that it is a runner of, at work or not |
+ * | `runledger.dev/template` | pod | a digest of what a runner was made from |
  */
 export const LABELS = {
   name: 'app.kubernetes.io/name',
@@ -38,6 +40,8 @@ export const LABELS = {
   task: 'runledger.dev/task',
   attempt: 'runledger.dev/attempt',
   protect: 'runledger.dev/protect',
+  runnerSet: 'runledger.dev/runner-set',
+  template: 'runledger.dev/template',
 } as const;
 
 /**
@@ -54,6 +58,8 @@ export const LABELS = {
  * | `runledger.dev/requested-by` | who asked for the run, where somebody did |
  * | `runledger.dev/request` | of claims: what was asked for, as canonical JSON, where that is more than the run itself |
  * | `runledger.dev/epoch` | the leadership that created the object |
+ * | `runledger.dev/claimed` | of a runner: since when it has an attempt: RFC 3339, UTC |
+ * | `runledger.dev/slots` | of a runner: the slots that its attempt takes |
  */
 export const ANNOTATIONS = {
   digest: 'runledger.dev/digest',
@@ -65,6 +71,8 @@ export const ANNOTATIONS = {
   requestedBy: 'runledger.dev/requested-by',
   request: 'runledger.dev/request',
   epoch: 'runledger.dev/epoch',
+  claimed: 'runledger.dev/claimed',
+  slots: 'runledger.dev/slots',
 } as const;
 
 export const MANAGER = 'runledger';

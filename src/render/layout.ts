@@ -14,6 +14,8 @@ export const PATHS = {
   state: '/runledger/state',
   /** The token of the attempt, for runledger's own containers. */
   token: '/runledger/token',
+  /** Where a runner of a set waits for its attempt. */
+  handover: '/runledger/handover',
   /** Where the folders of services in memory are made. */
   tmpfs: '/runledger/tmpfs',
 } as const;
@@ -35,6 +37,7 @@ export const VOLUMES = {
   state: 'runledger-state',
   /** The token of the attempt. No step mounts it. */
   token: 'runledger-token',
+  handover: 'runledger-handover',
   /** A folder for each service, which is its HOME. */
   serviceHomes: 'runledger-service-homes',
 } as const;

@@ -39,6 +39,16 @@ export function budgetName(scope: NameScope): string {
   return fitted(`runledger-${scope.source}`, hashOf('budget', scope.installation, scope.source));
 }
 
+/** The name of the ConfigMap that owns the idle runners of a set. */
+export function runnerSetName(scope: NameScope, set: string): string {
+  return fitted(`${set}-runners`, hashOf('runner-set', scope.installation, scope.source, set));
+}
+
+/** The name of a runner's pod; `unique`: any text that no other runner of the set has. */
+export function runnerName(scope: NameScope, set: string, unique: string): string {
+  return fitted(`${set}-runner`, hashOf('runner', scope.installation, scope.source, set, unique));
+}
+
 /** JSON keeps the parts apart: `["a","b-1"]` and `["a-b","1"]` are two texts. */
 function hashOf(...parts: readonly (string | number)[]): string {
   const bytes = createHash('sha256').update(JSON.stringify(parts)).digest();

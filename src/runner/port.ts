@@ -1,5 +1,15 @@
 import type { Task } from '../job/fan-out.ts';
-import type { ArchiveReference, Artifact, Job, LogUpload, Outcome, Reason, Result, Trigger } from '../schemas/index.ts';
+import type {
+  ArchiveReference,
+  Artifact,
+  Job,
+  LogUpload,
+  Outcome,
+  Reason,
+  Result,
+  RunnerSet,
+  Trigger,
+} from '../schemas/index.ts';
 
 /** What identifies a run within a source. */
 export interface RunKey {
@@ -163,12 +173,51 @@ export interface OutputLine {
   readonly text: string;
 }
 
+/** A runner set as it is to be kept now. */
+export interface PoolOrder {
+  readonly set: RunnerSet;
+  /** What its schedule asks for now; 0 outside of all windows. */
+  readonly scheduledMin: number;
+}
+
+/** A pool of runners at a moment. */
+export interface PoolState {
+  readonly set: string;
+  readonly minRunners: number;
+  readonly maxRunners: number;
+  readonly scheduledMin: number;
+  readonly slots: number;
+  readonly desired: number;
+  readonly idle: number;
+  readonly busy: number;
+  readonly starting: number;
+  /** Tries to start one that have failed in a row. */
+  readonly failing: number;
+  /** Attempts that have a runner, or wait for one. */
+  readonly assigned: number;
+  /** Of these, the ones that wait. */
+  readonly waiting: number;
+  /** Whether it can start runners; if not, why: a reason in CamelCase and a sentence. */
+  readonly ready: { readonly status: boolean; readonly reason: string; readonly message: string };
+}
+
+/** What happens in a pool, for whoever counts. Durations are seconds. */
+export type PoolEvent =
+  | { readonly kind: 'state'; readonly state: PoolState }
+  /** From the request to the runner being ready. */
+  | { readonly kind: 'ready'; readonly set: string; readonly seconds: number }
+  | { readonly kind: 'failed'; readonly set: string; readonly reason: Reason }
+  /** From the claim of a runner to its having taken the attempt. */
+  | { readonly kind: 'handed'; readonly set: string; readonly seconds: number }
+  | { readonly kind: 'gone'; readonly set: string };
+
 /** What a runner tells while it works; none of it is needed for correctness. */
 export interface RunnerEvents {
   /** Something about this run changed: look at it again. */
   changed(key: RunKey): void;
   /** Absent: nobody looks on. */
   readonly output?: (line: OutputLine) => void;
+  pool?(event: PoolEvent): void;
 }
 
 /** What somebody who looks at a run where it runs may want to know. */
@@ -227,6 +276,13 @@ export interface Runner {
    * what others leave.
    */
   release(keys: readonly RunKey[], signal: AbortSignal): Promise<void>;
+  /**
+   * Keeps these runner sets from now on. A set that is not among them is drained, if `complete` says that no further ones are
+   * written anywhere. Absent where there are no sets: what would run on one runs as anything else does.
+   */
+  keep?(sets: readonly PoolOrder[], complete: boolean): void;
+  /** The runner sets that are kept, as they are now. */
+  pools?(): readonly PoolState[];
   /** Removes now what is left of released runs. Absent where release waits for nothing. */
   flush?(): Promise<void>;
   /** Tells of a run where it runs, as well as it can and without waiting. Absent where nobody would look. */

@@ -12,6 +12,7 @@ import plan from '../../schemas/plan.json' with { type: 'json' };
 import request from '../../schemas/request.json' with { type: 'json' };
 import runnerset from '../../schemas/runnerset.json' with { type: 'json' };
 import watchevent from '../../schemas/watchevent.json' with { type: 'json' };
+import runnersetstatus from '../../schemas/runnersetstatus.json' with { type: 'json' };
 import type {
   Config,
   InvalidManifests,
@@ -22,6 +23,7 @@ import type {
   Request,
   RunnerSet,
   WatchEvent,
+  RunnerSetStatus,
 } from './types.ts';
 
 export type * from './types.ts';
@@ -32,6 +34,7 @@ export interface Documents {
   readonly runnerset: RunnerSet;
   readonly config: Config;
   readonly jobstatus: JobStatus;
+  readonly runnersetstatus: RunnerSetStatus;
   readonly outcome: Outcome;
   readonly request: Request;
   readonly plan: Plan;
@@ -51,6 +54,7 @@ export const schemas: Readonly<Record<SchemaName | 'common', AnySchemaObject>> =
   runnerset,
   config,
   jobstatus,
+  runnersetstatus,
   outcome,
   request,
   plan,
@@ -103,6 +107,9 @@ export function createValidators(): Validators {
     },
     get jobstatus() {
       return compiled('jobstatus');
+    },
+    get runnersetstatus() {
+      return compiled('runnersetstatus');
     },
     get outcome() {
       return compiled('outcome');

@@ -1205,6 +1205,57 @@ export interface RunSummary {
   readonly finished: Instant;
 }
 
+/**
+ * Where a runner set stands: runners/<name>.yaml on the ledger. Written when what its runners can do has changed, not
+ * with every runner that comes or goes; the numbers are those of that moment.
+ */
+export interface RunnerSetStatus {
+  /** The version of the format of this file. */
+  readonly apiVersion: ApiVersion;
+  /** Says that the document is the status of a runner set. */
+  readonly kind: 'RunnerSetStatus';
+  /** The name of the RunnerSet. */
+  readonly set: JobName;
+  /** The revision of the source that the set was kept by. */
+  readonly revision: string;
+  /** When this was so. */
+  readonly at: Instant;
+  /** minRunners of the set. */
+  readonly minRunners: number;
+  /** maxRunners of the set. */
+  readonly maxRunners: number;
+  /** The number that its schedule asks for; 0 outside of all windows. */
+  readonly scheduledMin: number;
+  /** What the tasks of the set may take together. */
+  readonly slots: number;
+  /** How many runners there should be. */
+  readonly desired: number;
+  /** Runners that wait for an attempt. */
+  readonly idle: number;
+  /** Runners that have one. */
+  readonly busy: number;
+  /** Runners that are not ready yet. */
+  readonly starting: number;
+  /** Tries to start a runner that have failed in a row. */
+  readonly failing: number;
+  /** What holds for the set, in Kubernetes' form. Ready: its runners start. */
+  readonly conditions: readonly RunnerSetCondition[];
+}
+
+/** One thing that holds for a job or does not, in Kubernetes' form. */
+export interface RunnerSetCondition {
+  /** Ready: its runners start. */
+  readonly type: 'Ready';
+  /** Whether it holds. */
+  readonly status: 'True' | 'False' | 'Unknown';
+  /** Why, as one word. */
+  readonly reason: string;
+  /** Why, as a sentence. */
+  readonly message: string;
+  /** When the status last changed. */
+  readonly lastTransitionTime: Instant;
+}
+
 /** How one run of a job ended. It is written to the ledger once, at the end of the run, and never changed. */
 export interface Outcome {
   /** The version of the format of this file. */

@@ -3,7 +3,7 @@ export interface MetricDefinition {
   readonly name: `runledger_${string}`;
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
-  /** Each has few values: sources of the configuration, and words of this program. Never a job, a run or a pod. */
+  /** Each has few values: sources of the configuration, their runner sets, and words of this program. Never a job, a run or a pod. */
   readonly labels: readonly string[];
   /** Upper bounds of a histogram's buckets. */
   readonly buckets?: readonly number[];
@@ -160,5 +160,67 @@ export const METRICS = {
     type: 'gauge',
     help: '1, with the versions of this process.',
     labels: ['version', 'node_version'],
+  },
+  runnersIdle: {
+    name: 'runledger_runners_idle',
+    type: 'gauge',
+    help: 'Runners that wait for an attempt.',
+    labels: ['source', 'set'],
+  },
+  runnersBusy: {
+    name: 'runledger_runners_busy',
+    type: 'gauge',
+    help: 'Runners that have an attempt.',
+    labels: ['source', 'set'],
+  },
+  runnersStarting: {
+    name: 'runledger_runners_starting',
+    type: 'gauge',
+    help: 'Runners that are not ready yet.',
+    labels: ['source', 'set'],
+  },
+  runnersDesired: {
+    name: 'runledger_runners_desired',
+    type: 'gauge',
+    help: 'How many runners there should be.',
+    labels: ['source', 'set'],
+  },
+  runnersMin: {
+    name: 'runledger_runners_min',
+    type: 'gauge',
+    help: 'Runners that are kept warm.',
+    labels: ['source', 'set'],
+  },
+  runnersMax: {
+    name: 'runledger_runners_max',
+    type: 'gauge',
+    help: 'The most runners that there may be.',
+    labels: ['source', 'set'],
+  },
+  runnersAssigned: {
+    name: 'runledger_runners_assigned',
+    type: 'gauge',
+    help: 'Attempts that have a runner of the set, or wait for one.',
+    labels: ['source', 'set'],
+  },
+  runnerStart: {
+    name: 'runledger_runner_start_duration_seconds',
+    type: 'histogram',
+    help: 'From the creation of a runner to its being ready.',
+    labels: ['source', 'set'],
+    buckets: WAITS,
+  },
+  runnerHandover: {
+    name: 'runledger_runner_handover_duration_seconds',
+    type: 'histogram',
+    help: 'From the claim of a runner to its having taken the attempt.',
+    labels: ['source', 'set'],
+    buckets: FAST,
+  },
+  runnerFailures: {
+    name: 'runledger_runner_failures_total',
+    type: 'counter',
+    help: 'Runners that did not start, or ended without an attempt.',
+    labels: ['source', 'set', 'reason'],
   },
 } as const satisfies Readonly<Record<string, MetricDefinition>>;

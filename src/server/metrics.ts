@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { createPoolMetrics, type PoolMetrics } from './pool-metrics.ts';
 import { METRICS, type MetricDefinition } from './metric-table.ts';
 
 /** What is read of a source whenever somebody asks for the metrics. */
@@ -28,6 +29,7 @@ export interface SourceMetrics {
   readonly redaction: () => void;
   readonly event: (result: string) => void;
   readonly hook: (verdict: string) => void;
+  readonly sets: PoolMetrics;
   /** This process leads the source from now on, until the returned function is called. */
   readonly lead: (read: () => SourceGauges) => () => void;
 }
@@ -89,6 +91,7 @@ function createInstruments(registry: Registry): Instruments {
 
 function sourceMetrics(to: Instruments, led: Map<string, () => SourceGauges>, source: string): SourceMetrics {
   const own = { source };
+  const sets = createPoolMetrics(to, source);
   const shown = [to.active, to.queued, to.workDepth, to.workAge, to.lag];
   return {
     started(trigger, seconds) {
@@ -117,6 +120,7 @@ function sourceMetrics(to: Instruments, led: Map<string, () => SourceGauges>, so
     redaction: () => to.redactions.inc(own),
     event: (result) => to.events.inc({ source, result }),
     hook: (verdict) => to.hooks.inc({ source, verdict }),
+    sets,
     lead(read) {
       led.set(source, read);
       to.leader.set(own, 1);
@@ -124,6 +128,7 @@ function sourceMetrics(to: Instruments, led: Map<string, () => SourceGauges>, so
         led.delete(source);
         // What another process knows by now is not said here.
         for (const gauge of shown) gauge.remove(own);
+        sets.forget();
         to.leader.set(own, 0);
       };
     },

@@ -1,3 +1,4 @@
+import { LABELS } from '../../src/render/labels.ts';
 import { openCluster } from '../../src/runner/kubernetes/client.ts';
 import { watchResource } from '../../src/runner/kubernetes/watch.ts';
 import { configMaps, pods, type Pod } from '../../src/runner/kubernetes/wire.ts';
@@ -11,12 +12,15 @@ export interface CreatedPod {
   readonly fenced: boolean;
   /** Whether a container of it has ever run. */
   readonly started: boolean;
+  /** The attempts that it was ever said to be, as `job/run/task.number`: more than one is one too many. */
+  readonly attempts: readonly string[];
 }
 
 /** Every pod that was ever there, as the API server told it. */
 export interface Creations {
   /** Name to the uids that pods of that name had: two uids are two pods. */
   byName(): ReadonlyMap<string, ReadonlySet<string>>;
+  /** Those of attempts: a runner of a set counts once it has had one. */
   pods(): readonly CreatedPod[];
   /** How many of them have ended. */
   ended(): number;
@@ -27,6 +31,8 @@ export interface Creations {
 
 interface Seen {
   readonly first: Pod;
+  readonly attempts: Set<string>;
+  labels: Readonly<Record<string, string>>;
   /** The resource version of the first event: versions of one cluster are in the order of its writes. */
   readonly version: bigint;
   started: boolean;
@@ -52,7 +58,20 @@ export async function recordCreations(namespace: string): Promise<Creations> {
     onChange({ object }) {
       const uid = object.metadata?.uid ?? '';
       const version = BigInt(object.metadata?.resourceVersion ?? 0);
-      const known = seen.get(uid) ?? { first: object, version, started: false, ended: false };
+      const labels = object.metadata?.labels ?? {};
+      const known = seen.get(uid) ?? {
+        first: object,
+        attempts: new Set(),
+        labels,
+        version,
+        started: false,
+        ended: false,
+      };
+      if (labels[LABELS.job] !== undefined) {
+        known.labels = labels;
+        const { [LABELS.job]: job, [LABELS.run]: run, [LABELS.task]: task, [LABELS.attempt]: attempt } = labels;
+        known.attempts.add(`${job}/${run}/${task}.${attempt}`);
+      }
       known.started ||= hasStarted(object);
       known.ended ||= hasEnded(object);
       seen.set(uid, known);
@@ -73,13 +92,20 @@ export async function recordCreations(namespace: string): Promise<Creations> {
       return new Map([...names].map(([name, all]) => [name, new Set(all.map(([uid]) => uid))]));
     },
     pods: () =>
-      [...seen].map(([uid, one]) => ({
-        name: one.first.metadata?.name ?? '',
-        uid,
-        labels: one.first.metadata?.labels ?? {},
-        fenced: isFenced(one),
-        started: one.started,
-      })),
+      [...seen].flatMap(([uid, one]) =>
+        one.attempts.size === 0
+          ? []
+          : [
+              {
+                name: one.first.metadata?.name ?? '',
+                uid,
+                labels: one.labels,
+                fenced: isFenced(one),
+                started: one.started,
+                attempts: [...one.attempts],
+              },
+            ],
+      ),
     ended: () => [...seen.values()].filter((one) => one.ended).length,
     unbroken: () => lists === 2,
     stop() {

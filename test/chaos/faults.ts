@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LIFE_POINTS, type LifePoint } from '../../src/cli/commands/controller.ts';
-import { ADOPT_POINTS, PARK_POINTS, START_POINTS } from '../../src/runner/kubernetes/points.ts';
+import { ADOPT_POINTS, PARK_POINTS, POOL_POINTS, START_POINTS } from '../../src/runner/kubernetes/points.ts';
 import { deleteObject, listObjects } from '../../src/runner/kubernetes/objects.ts';
 import { leases } from '../../src/runner/kubernetes/wire.ts';
 import type { Fault as CallFault } from '../runner/kubernetes/proxy.ts';
@@ -37,6 +37,7 @@ const LIMIT_MS = 300_000;
 /** Points that come once a run; the others come once for many, or once a leader. */
 const PER_RUN: ReadonlySet<LifePoint> = new Set<LifePoint>([
   ...START_POINTS,
+  ...POOL_POINTS,
   'beforeOutput',
   'afterOutput',
   'beforeRecord',
@@ -208,6 +209,17 @@ const CIRCUMSTANCES: readonly Fault[] = [
     members: () => [{}, {}],
     during: stoppedFor(({ gitGate }) => gitGate, 3_000, 12_000),
   },
+];
+
+/** A pod of the attempt's own: what runs on a runner never comes there. */
+const OF_OWN_PODS: ReadonlySet<string> = new Set(['checkedPod', 'adoptingPod', 'afterPod']);
+
+/** What may go wrong with attempts on the runners of a set: at each point of a claim and a hand-over, and all around it. */
+export const WARM_FAULTS: readonly Fault[] = [
+  ...POOL_POINTS.map(killedAt),
+  ...LIFE_POINTS.filter((point) => !OF_OWN_PODS.has(point)).map(killedAt),
+  ...(['beforeBind', 'afterBind', 'afterRunnerClaim', 'beforeHandover'] as const).map(stoppedAt),
+  ...CIRCUMSTANCES.filter(({ name }) => !/checkedPod|afterPod/.test(name)),
 ];
 
 /** Every fault: a kill at each point of a run's life, and what may go wrong around it. */

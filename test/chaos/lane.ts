@@ -33,6 +33,8 @@ export interface Lane {
   optionsFor(member: Member): object;
   /** Objects of runs other than claims, by kind and name. */
   left(): Promise<readonly string[]>;
+  /** Idle runners, and their sets. */
+  runners(): Promise<readonly string[]>;
   claims(): Promise<number>;
   close(): Promise<void>;
 }
@@ -95,10 +97,13 @@ export async function openLane(test: TestCluster, name: string, folder: string):
       installation: 'chaos',
       leaseNamespace: ownLease ? otherLeases : namespace,
       logFormat: 'json',
+      // It brings the static busybox that runners of sets begin with.
+      image: 'busybox:1.36',
       orphanGraceMs: ORPHAN_GRACE_MS,
       kubeconfig: throughProxy ? throughGate : kubeconfig,
     }),
-    left: async () => [...(await names(pods, '=attempt')), ...(await names(configMaps, '!=claim'))],
+    left: async () => [...(await names(pods, '=attempt')), ...(await names(configMaps, ' notin (claim,runner-set)'))],
+    runners: async () => [...(await names(pods, '=runner')), ...(await names(configMaps, '=runner-set'))],
     claims: async () => (await names(configMaps, '=claim')).length,
     async close() {
       creations.stop();

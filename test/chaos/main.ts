@@ -3,7 +3,7 @@
  * once and with the exit code that was seen, exactly one pod that could run for each attempt, nothing left in the cluster but
  * claims. Exits with 1 and says what, where one of it does not hold.
  *
- *     npm run chaos -- [--runs 5000] [--real 200] [--lanes 4] [--only PART-OF-A-FAULT'S-NAME] [--audit FILE]
+ *     npm run chaos -- [--runs 5000] [--real 200] [--warm 0] [--lanes 4] [--only PART-OF-A-FAULT'S-NAME] [--audit FILE]
  *
  * Needs KUBECONFIG and git; simulated nodes (kwok) labelled `type: kwok` for all but the `--real` runs (`--runs 0`: real runs
  * alone). Every pod is known from a watch that is on from before the first one; `--audit` compares with the API server's log.
@@ -11,7 +11,7 @@
 import { parseArgs } from 'node:util';
 import { openTestCluster } from '../support/cluster.ts';
 import { temporaryDirectory } from '../support/git.ts';
-import { FAULTS } from './faults.ts';
+import { type Fault, FAULTS, WARM_FAULTS } from './faults.ts';
 import type { Played, Round } from './round.ts';
 import { removeLeftovers, runChaos } from './run.ts';
 import { tableOf } from './table.ts';
@@ -20,6 +20,7 @@ const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '5000' },
     real: { type: 'string', default: '200' },
+    warm: { type: 'string', default: '0' },
     lanes: { type: 'string', default: '4' },
     only: { type: 'string', multiple: true, default: [] },
     audit: { type: 'string' },
@@ -49,8 +50,18 @@ function roundsOf(faults: typeof FAULTS, runs: number, real: number): readonly R
   ];
 }
 
-const faults = FAULTS.filter(({ name }) => values.only.length === 0 || values.only.some((part) => name.includes(part)));
-const rounds = roundsOf(faults, Number(values.runs), Number(values.real));
+const isWanted = ({ name }: Fault): boolean =>
+  values.only.length === 0 || values.only.some((part) => name.includes(part));
+
+/** Runs on the runners of a set: their claims and hand-overs need a kubelet. */
+function warmRounds(runs: number): readonly Round[] {
+  const faults = WARM_FAULTS.filter(isWanted);
+  const jobs = Math.ceil(runs / Math.max(1, faults.length));
+  return runs > 0 ? faults.map((fault): Round => ({ fault, jobs, real: true, warm: true })) : [];
+}
+
+const faults = FAULTS.filter(isWanted);
+const rounds = [...roundsOf(faults, Number(values.runs), Number(values.real)), ...warmRounds(Number(values.warm))];
 const wanted = rounds.reduce((sum, { jobs }) => sum + jobs, 0);
 const began = performance.now();
 const elapsed = (): string => `${Math.round((performance.now() - began) / 1_000)} s`;

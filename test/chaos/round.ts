@@ -13,6 +13,8 @@ export interface Round {
   readonly jobs: number;
   /** On a kubelet, and not on a simulated node. */
   readonly real: boolean;
+  /** On the runners of a set; these are real ones always. */
+  readonly warm?: boolean;
 }
 
 export interface Played extends Verdict {
@@ -36,13 +38,21 @@ const EMPTY_MS = 150_000;
 /** Of real runs, one in four fails: outcomes have to tell the one from the other. */
 const exitCodeOf = (index: number, { real }: Round): number => (real && index % 4 === 0 ? 3 : 0);
 
+/** Runners that are kept: fewer than there are runs, so that some wait for others. */
+export const MOST_RUNNERS = 6;
+const SET = `apiVersion: runledger.dev/v1
+kind: RunnerSet
+metadata: { name: warm }
+spec: { minRunners: 2, maxRunners: ${MOST_RUNNERS}, image: "busybox:1.36" }
+`;
+
 const manifest = (index: number, round: Round, run: number): string => `apiVersion: runledger.dev/v1
 kind: Job
 metadata: { name: job-${index} }
 spec:
   image: busybox:1.36
   run: "echo run ${run}; sleep 0.2; exit ${exitCodeOf(index, round)}"
-${round.real ? '' : '  pod:\n    nodeSelector: { type: kwok }\n    tolerations: [{ key: kwok.test/node, operator: Exists }]\n'}`;
+${round.warm ? '  runsOn: warm\n' : ''}${round.real ? '' : '  pod:\n    nodeSelector: { type: kwok }\n    tolerations: [{ key: kwok.test/node, operator: Exists }]\n'}`;
 
 /** The runs that the round's commit asks for, with their exit codes, and the files of that commit. */
 function ask(round: Round, numbers: Numbers) {
@@ -55,6 +65,7 @@ function ask(round: Round, numbers: Numbers) {
     wanted.set(`${job}/${run}`, exitCodeOf(index, round));
     files[`${job}.yaml`] = manifest(index, round, run);
   }
+  if (round.warm) files['warm.yaml'] = SET;
   return { wanted, files };
 }
 
@@ -99,6 +110,8 @@ export async function playRound(lane: Lane, round: Round, numbers: Numbers): Pro
     const [job = '', number] = run.split('/');
     return Number(number) > (numbers.get(job) ?? 0);
   });
+  const runners = await lane.runners();
+  if (runners.length > MOST_RUNNERS + 1) troubles.push(`there are ${runners.length} idle runners and sets`);
   const verdict = judge({ wanted, outcomes, unwanted, pods: newPods(), left: await lane.left() });
   const seconds = (performance.now() - began) / 1_000;
   const problems = [...troubles, ...verdict.problems];

@@ -5,7 +5,9 @@ import { listObjects } from '../../src/runner/kubernetes/objects.ts';
 import { namespaces } from '../../src/runner/kubernetes/wire.ts';
 import { removeNamespace, type TestCluster } from '../support/cluster.ts';
 import { openAuditOfPods } from './audit.ts';
-import { CHAOS_LABEL, openLane, type Lane } from './lane.ts';
+import { eventually } from '../support/cluster.ts';
+import { startCrew } from './crew.ts';
+import { CHAOS_LABEL, openLane, type Lane, onceASecond } from './lane.ts';
 import { historyProblems } from './ledger.ts';
 import { playRound, type Numbers, type Played, type Round } from './round.ts';
 
@@ -28,6 +30,8 @@ export interface ChaosReport {
   /** What is wrong with a lane as a whole: its history, its claims, its witnesses. */
   readonly problems: readonly string[];
 }
+
+const DRAIN_MS = 60_000;
 
 /** A fault that did not happen is tried again so often: on a busy machine a leader may lose its lease before it. */
 const TRIES = 3;
@@ -57,6 +61,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
         }
         if (signal.aborted) break;
       }
+      problems.push(...(await drainProblems(lane)).map((problem) => `${name}: ${problem}`));
       problems.push(...(await laneProblems(lane, numbers, audit)).map((problem) => `${name}: ${problem}`));
     } catch (error) {
       problems.push(`${name}: ${messageOf(error)}`);
@@ -66,6 +71,17 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   };
   await Promise.all(Array.from({ length: options.lanes }, (_, index) => work(`lane-${index + 1}`)));
   return { played, problems };
+}
+
+/** Takes the runner sets of a lane out of its source: nothing of them stays. */
+async function drainProblems(lane: Lane): Promise<readonly string[]> {
+  if ((await lane.runners()).length === 0) return [];
+  await lane.repository.commit({ 'warm.yaml': null });
+  const crew = await startCrew({ members: [{}], optionsFor: (member) => lane.optionsFor(member), log: lane.log });
+  const isEmpty = onceASecond(async () => (await lane.runners()).length === 0);
+  await eventually('no runner is left', isEmpty, DRAIN_MS).catch(() => undefined);
+  await crew.dismiss();
+  return (await lane.runners()).map((object) => `left of a set that was removed: ${object}`);
 }
 
 async function laneProblems(

@@ -9,6 +9,7 @@ const podOf = (job: string, more: Partial<CreatedPod> = {}): CreatedPod => ({
   labels: { 'runledger.dev/job': job, 'runledger.dev/run': '1' },
   fenced: false,
   started: true,
+  attempts: [`${job}/1/default.1`],
   ...more,
 });
 

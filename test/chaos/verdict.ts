@@ -51,6 +51,8 @@ export function judge({ wanted, outcomes, unwanted, pods, left }: Evidence): Ver
   }
   for (const run of unwanted) problems.push(`run ${run} is in the ledger, and nobody asked for it`);
   for (const run of podsOf.keys()) if (!wanted.has(run)) problems.push(`run ${run} had a pod, and nobody asked for it`);
+  for (const { name, attempts } of pods)
+    if (attempts.length > 1) problems.push(`pod ${name} had the attempts ${attempts.join(' and ')}`);
   for (const pod of pods)
     if (pod.fenced && pod.started) problems.push(`pod ${pod.name} started although its payload was gone`);
   for (const object of left) problems.push(`left over: ${object}`);

@@ -446,7 +446,6 @@ const later = suite('messages: what this version does not support yet');
 const NOT_YET: readonly (readonly [string, readonly string[]])[] = [
   ['on: { pullRequest: true }', ['7:9: spec.on.pullRequest: is not supported by this version yet']],
   ['on: { pullRequest: { paths: [a] } }', ['7:9: spec.on.pullRequest: is not supported by this version yet']],
-  ['runsOn: small', ['7:3: spec.runsOn: "small" is not supported by this version yet']],
 ];
 for (const [line, says] of NOT_YET) later(line, () => assert.equal(saidOfSpec('run: x', line), says));
 
@@ -508,9 +507,6 @@ documents('versions and kinds', () => {
   ]);
   assert.equal(head('apiVersion: runledger.dev/v1', 'kind: Deployment'), [
     '2:7: kind: "Deployment" is not a kind of manifest; write Job',
-  ]);
-  assert.equal(head('apiVersion: runledger.dev/v1', 'kind: RunnerSet'), [
-    '2:7: kind: "RunnerSet" is not supported by this version yet',
   ]);
   assert.equal(head('apiVersion: runledger.dev/v1', 'kind: Config'), [
     '2:7: kind: a Config is never read from a source; give it to runledger itself',

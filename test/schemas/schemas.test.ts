@@ -45,6 +45,7 @@ const KINDS: Readonly<Record<SchemaName, Documents[SchemaName]['kind']>> = {
   runnerset: 'RunnerSet',
   config: 'Config',
   jobstatus: 'JobStatus',
+  runnersetstatus: 'RunnerSetStatus',
   outcome: 'Outcome',
   request: 'Request',
   plan: 'Plan',

@@ -36,6 +36,11 @@ function countAll(metrics: Metrics): () => void {
   source.redaction();
   source.event('sent');
   source.hook('accepted');
+  const numbers = { idle: 1, busy: 2, starting: 3, desired: 6, minRunners: 1, maxRunners: 9, assigned: 4 };
+  source.sets.state('small', numbers);
+  source.sets.ready('small', 1.5);
+  source.sets.handed('small', 0.1);
+  source.sets.failed('small', 'ImagePullFailed');
   metrics.apiCall({ verb: 'create', resource: 'pods', code: '201' }, 0.01);
   return end;
 }

@@ -18,6 +18,7 @@ import {
   withTarget,
 } from '../options.ts';
 import { print } from '../print.ts';
+import { runnerSetsText } from '../runner-sets-text.ts';
 import { waitingHere } from '../waiting.ts';
 import type { Context } from '../program.ts';
 import { stopSignals } from '../signals.ts';
@@ -30,7 +31,7 @@ interface GetOptions extends CommonOptions, RepositoryOptions {
 export function getCommand(command: Command, context: Context): Command {
   withLogOptions(withOutput(withTarget(withRepositoryOptions(command))))
     .description('show how jobs ended, from the ledger')
-    .argument('[job]', 'one job with its last runs; default: all jobs');
+    .argument('[job]', 'one job with its last runs, or "runners" for the runner sets; default: all jobs');
   return command.action(async (job: string | undefined, options: GetOptions) => {
     context.exit(await get(job, options, context));
   });
@@ -62,6 +63,9 @@ async function get(job: string | undefined, options: GetOptions, { io }: Context
     if (job === undefined) {
       const statuses = [...view.statuses.values()].sort((a, b) => (a.job < b.job ? -1 : 1)).map(shown);
       print(io, options.output, statuses, () => `${jobsText(statuses, width, paint)}${waitsText(waits)}`);
+    } else if (job === RUNNERS) {
+      const sets = [...view.runnerSets.values()].sort((a, b) => (a.set < b.set ? -1 : 1));
+      print(io, options.output, sets, () => runnerSetsText(sets, width, paint));
     } else {
       const status = shown(statusOf(view, job));
       print(io, options.output, status, () => jobText(status, width, paint));
@@ -72,6 +76,9 @@ async function get(job: string | undefined, options: GetOptions, { io }: Context
     stop.close();
   }
 }
+
+/** What is asked for in the place of a job. */
+const RUNNERS = 'runners';
 
 /** Throws `JobUnknown`, with the nearest name. */
 export function statusOf(view: LedgerView, job: string): JobStatus {

@@ -28,6 +28,7 @@ import { expirerOf } from '../workspace.ts';
 import { composeReconciler, DEFAULT_CONCURRENCY, HOLD_PODS_FOR_MS } from '../workshop.ts';
 import { noticeOf } from './announce.ts';
 import { createMeasure } from './measure.ts';
+import { createPoolMeasure } from './measure-pools.ts';
 import type { Follower, Shared } from './shared.ts';
 import { announce, hearOthers, type LeaseRef } from './tell.ts';
 
@@ -63,10 +64,12 @@ export async function follow(
       if (notice) parts.runner?.announce?.(notice);
       if (event.kind === 'waiting') follower.waits = event.waits;
     };
+    const pool = createPoolMeasure(counts, () => reconciler.setsChanged());
     const events: RunnerEvents = {
       changed: (key) => reconciler.changed(key),
       // A line is an object and a text: nobody needs them but whoever traces.
       ...(log.isLevelEnabled('trace') ? { output: (line) => emit({ kind: 'output', line }) } : {}),
+      pool: (event) => pool(event),
     };
     const runner = (parts.runner = await createKubernetesRunner(
       runnerOptions(source, leadership, events, ending.lost, shared, log),
@@ -155,6 +158,7 @@ function runnerOptions(
     announced: config.events === false ? undefined : counts.event,
     keeper: keeperOf(source, shared),
     masks: compileMasks(config.masks ?? []),
+    keepsPools: true,
     reached,
     ...(options.orphanGraceMs === undefined ? {} : { orphanGraceMs: options.orphanGraceMs }),
     nodeLostAfterMs: config.nodeLostAfter === undefined ? NODE_LOST_AFTER_MS : durationMs(config.nodeLostAfter),

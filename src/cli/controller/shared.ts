@@ -36,8 +36,8 @@ export const LIFE_POINTS = [
   'afterPush',
   ...points.RELEASE_POINTS,
 ] as const;
-/** Those, and what only runs of some jobs pass. */
-export type LifePoint = (typeof LIFE_POINTS)[number] | points.TokenPoint;
+/** Those, and what only runs of some jobs pass, or what comes by only where there are runner sets. */
+export type LifePoint = (typeof LIFE_POINTS)[number] | points.TokenPoint | points.PoolPoint;
 
 /** Everything that the sources of one process share. */
 export interface Shared {

@@ -13,6 +13,8 @@ export function describeWait(wait: Wait): string {
       return `for another task of its run to end (maxParallel ${wait.limit})`;
     case 'slots':
       return `for ${count(wait.slots)} of ${wait.runnerSet}`;
+    case 'runners':
+      return `for a runner of ${wait.runnerSet}, which has ${wait.limit} at the most`;
     case 'tooBig':
       return `for ${count(wait.slots)} of ${wait.runnerSet}, which has ${wait.capacity} in all`;
     case 'noSet':

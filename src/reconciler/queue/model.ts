@@ -41,6 +41,8 @@ export interface Capacities {
   readonly attempts: number;
   /** The slots of each runner set that exists. */
   readonly sets: ReadonlyMap<string, number>;
+  /** How many attempts each of them can have at once, however few slots they take; absent: as many as there are slots. */
+  readonly runners?: ReadonlyMap<string, number>;
 }
 
 /** Everything that the decision depends on. All of it is read from live objects, the ledger and the manifests. */
@@ -68,6 +70,8 @@ export type Wait =
       /** The task before it that the free slots are kept for. */
       readonly keptFor?: TaskKey;
     }
+  /** The set has no further runner, whatever its slots. */
+  | { readonly kind: 'runners'; readonly runnerSet: string; readonly limit: number }
   /** More than the set has in all. */
   | { readonly kind: 'tooBig'; readonly runnerSet: string; readonly slots: number; readonly capacity: number }
   | { readonly kind: 'noSet'; readonly runnerSet: string }

@@ -14,12 +14,18 @@ export const keyOf = ({ run: { job, run }, task }: QueueEntry): TaskKey => ({ jo
 
 interface SetPool {
   free: number;
+  /** Attempts that it can have besides. */
+  runners: number;
+  readonly limit: number;
   keptFor: TaskKey | undefined;
 }
 
 export function createPools(runs: readonly ActiveRun[], capacities: Capacities, now: number): Pools {
   const sets = new Map<string, SetPool>();
-  for (const [name, free] of capacities.sets) sets.set(name, { free, keptFor: undefined });
+  for (const [name, free] of capacities.sets) {
+    const limit = capacities.runners?.get(name) ?? Number.POSITIVE_INFINITY;
+    sets.set(name, { free, runners: limit, limit, keptFor: undefined });
+  }
   const parallel = new Map<ActiveRun, number>();
   let used = 0;
 
@@ -27,7 +33,9 @@ export function createPools(runs: readonly ActiveRun[], capacities: Capacities, 
     used += 1;
     parallel.set(run, (parallel.get(run) ?? 0) + 1);
     const set = run.runnerSet === undefined ? undefined : sets.get(run.runnerSet);
-    if (set) set.free -= slots;
+    if (!set) return;
+    set.free -= slots;
+    set.runners -= 1;
   };
   for (const run of runs) for (const { slots } of run.running) occupy(run, slots);
 
@@ -38,6 +46,8 @@ export function createPools(runs: readonly ActiveRun[], capacities: Capacities, 
       const set = run.runnerSet === undefined ? undefined : sets.get(run.runnerSet);
       const short = run.runnerSet !== undefined && set && slotsWait(run.runnerSet, task.slots, set);
       if (short) return short;
+      if (run.runnerSet !== undefined && set && set.runners <= 0)
+        return { kind: 'runners', runnerSet: run.runnerSet, limit: set.limit };
       return used < capacities.attempts ? undefined : { kind: 'attempts', used, capacity: capacities.attempts };
     },
     take: ({ run, task }) => occupy(run, task.slots),

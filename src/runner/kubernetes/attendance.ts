@@ -1,7 +1,9 @@
-import { readPod, type PodVerdict, type SettledSteps, type UploadEnd } from '../../outcome/pod.ts';
+import { readPod, type PodVerdict, type SettledSteps, type UploadEnd, type WarmContext } from '../../outcome/pod.ts';
 import { type UnhealthyService, withLastLines } from '../../outcome/pod-services.ts';
 import type { MaskPatterns } from '../../logs/mask-patterns.ts';
 import { createRedactor, MASK, type SecretValue } from '../../logs/redact.ts';
+import { graceSeconds } from '../../render/pod.ts';
+import { RUNNER_CONTAINER } from '../../render/runner-pod.ts';
 import { planRecord } from '../../render/steps.ts';
 import type { AttemptArtifacts, AttemptEnding, AttemptState, RunKey, RunnerEvents, RunRecord } from '../port.ts';
 import { redactedArtifacts } from '../redacted-artifacts.ts';
@@ -52,6 +54,8 @@ export interface AttendanceOptions {
   readonly keeper: LogKeeper | undefined;
   /** What became of the artifacts that a pod was to send. Null: nobody asks, and they count as missing. */
   readonly collect: CollectArtifacts | null;
+  /** What of a runner with an attempt its object does not tell; undefined for other pods. */
+  readonly warmOf: (pod: Pod) => WarmContext | undefined;
   readonly reached: (point: RunnerPoint) => Promise<void>;
   readonly signal: AbortSignal;
 }
@@ -60,8 +64,8 @@ export interface AttendanceOptions {
 const OUTPUT_LIMIT_MS = 10_000;
 
 export function createAttendance(options: AttendanceOptions): Attendance {
-  const { scope, events, nodeLostAfterMs, lostNodes, readSecrets, masks, keeper, reached, signal } = options;
-  const contextOf = createPodContexts(nodeLostAfterMs);
+  const { scope, events, nodeLostAfterMs, lostNodes, readSecrets, masks, keeper, warmOf, reached, signal } = options;
+  const contextOf = createPodContexts(nodeLostAfterMs, warmOf);
   // All by the name of the pod.
   const outputs = new Map<string, PodOutput>();
   const attempts = new Map<string, AttemptState>();
@@ -79,7 +83,9 @@ export function createAttendance(options: AttendanceOptions): Attendance {
     const output = createPodOutput({
       scope,
       record,
-      steps: planRecord(record).steps,
+      steps: warmOf(pod)
+        ? planRecord(record).steps.map(({ name: step }) => ({ name: step, container: RUNNER_CONTAINER }))
+        : planRecord(record).steps,
       secrets: () => readSecrets(pod, record, signal),
       masks,
       keeper,
@@ -143,7 +149,9 @@ export function createAttendance(options: AttendanceOptions): Attendance {
       service && cause.message !== undefined
         ? await messageWithLines(pod, record, service, cause.message)
         : cause.message;
-    const asked = await askEnd(scope, pod, { ...cause, message }, signal);
+    // A runner was made for attempts with any grace.
+    const grace = warmOf(pod) ? graceSeconds(planRecord(record)) : undefined;
+    const asked = await askEnd(scope, pod, { ...cause, message }, signal, grace);
     // The kubelet of a lost node will not say how it went on.
     if (asked && how && cause.reason === 'NodeLost') {
       const { ending: lost, started: since } = how;
@@ -158,7 +166,8 @@ export function createAttendance(options: AttendanceOptions): Attendance {
     const record = recordOfTask(run, attemptOfPod(pod).task);
     const context = contextOf(record, pod, lostNodes.find(pod.spec?.nodeName));
     const verdict = readPod(pod, context, new Date(scope.clock.now()).toISOString());
-    if (verdict.phase !== 'starting') outputOf(record, pod).follow(pod);
+    // A runner is listened to before it says anything: what it runs may be over in no time.
+    if (verdict.phase !== 'starting' || context.warm) outputOf(record, pod).follow(pod);
     if (verdict.phase === 'running') started.set(name, verdict.started);
     if (verdict.settled && !settled.has(name)) settled.set(name, verdict.settled);
     if (verdict.phase === 'ended') void finish(record, pod, verdict);

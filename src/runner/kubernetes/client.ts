@@ -46,8 +46,16 @@ export interface Cluster {
   request(call: Call): Promise<unknown>;
   /** The answer's body as it comes, on a connection of its own. Throws CodedError while there is no answer. */
   stream(call: Call): Promise<ByteStream>;
+  /** Where and how a WebSocket for a path is opened. Throws CodedError `CredentialsFailed`. */
+  socket(path: string): Promise<SocketAddress>;
   /** Ends every connection; what is under way fails. */
   close(): Promise<void>;
+}
+
+/** What a WebSocket to the API server is opened with. */
+export interface SocketAddress {
+  readonly url: string;
+  readonly init: { readonly dispatcher: Dispatcher; readonly headers: Record<string, string> };
 }
 
 export interface ClusterOptions extends Omit<KubeconfigOptions, 'env'> {
@@ -269,6 +277,11 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
       clock,
       request: (call) => request(wiring, call),
       stream: (call) => stream(wiring, call),
+      async socket(path) {
+        const { streams, headers } = await connection.access();
+        const url = `${base.origin.replace(/^http/, 'ws')}${pathWith(base, path)}`;
+        return { url, init: { dispatcher: streams, headers: { ...headers, 'user-agent': userAgent } } };
+      },
       close: () => connection.close(),
     };
   } catch (error) {

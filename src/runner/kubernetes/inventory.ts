@@ -8,6 +8,7 @@ import { type AttemptMarks, marksOn } from './attempt-marks.ts';
 import { listObjects } from './objects.ts';
 import type { AdoptPoint } from './points.ts';
 import { runName, type Scope } from './scope.ts';
+import { type WarmMarks, warmMarksOn } from './warm-marks.ts';
 import type { Change } from './store.ts';
 import { type ConfigMap, configMaps, type Pod, pods } from './wire.ts';
 import { watchResource } from './watch.ts';
@@ -28,6 +29,15 @@ export interface RunObjects {
 /** What has to be known of a payload besides the record in it. */
 export interface PayloadFacts extends Owner {
   readonly marks: AttemptMarks;
+  /** What has become of attempts that runner sets are to run. */
+  readonly warm: WarmMarks;
+  readonly resourceVersion: string;
+}
+
+/** What has to be known of a payload that is there. */
+export function payloadFacts(payload: ConfigMap): PayloadFacts {
+  const { name = '', uid = '', resourceVersion = '' } = payload.metadata ?? {};
+  return { name, uid, resourceVersion, marks: marksOn(payload), warm: warmMarksOn(payload) };
 }
 
 /** Everything of a source that lives in its namespace: claims and pods by a watch, payloads by one list at the start. */
@@ -141,8 +151,7 @@ export async function openInventory(
 function learnPayload(run: RunObjects, payload: ConfigMap, { log }: Scope): void {
   try {
     run.record = recordFrom(payload as unknown as V1ConfigMap);
-    const { name = '', uid = '' } = payload.metadata ?? {};
-    run.payload = { name, uid, marks: marksOn(payload) };
+    run.payload = payloadFacts(payload);
   } catch (error) {
     log.warn({ payload: payload.metadata?.name, error: String(error) }, 'a payload can not be read');
   }

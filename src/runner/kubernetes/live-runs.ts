@@ -1,3 +1,4 @@
+import { runsOnOf } from '../../job/runs-on.ts';
 import type { AttemptState, LiveRun } from '../port.ts';
 import { attemptName } from './attempt-marks.ts';
 import type { Attendance } from './attendance.ts';
@@ -5,6 +6,7 @@ import { recordOfObjects, vanishedAttempts } from './attempts.ts';
 import { cancellationOn } from './cancellation.ts';
 import type { RunObjects } from './inventory.ts';
 import { parkedOn } from './park.ts';
+import type { Warm } from './pool/warm.ts';
 import { runName, type Scope } from './scope.ts';
 
 export interface LiveRunsOptions {
@@ -14,6 +16,8 @@ export interface LiveRunsOptions {
   readonly podless: ReadonlyMap<string, ReadonlyMap<string, AttemptState>>;
   /** Attempts that are being started, as `run/attempt`: nobody has seen a pod of them, and none is missing. */
   readonly starting: ReadonlySet<string>;
+  /** Those that runner sets have, where there are any; `settled`: what is known already. */
+  readonly warm?: Pick<Warm, 'attemptsOf'> | undefined;
 }
 
 /**
@@ -50,6 +54,8 @@ const toldOf = ({ claim, payload }: RunObjects, live: LiveRun): Told => ({
 function isUnchanged(run: RunObjects, { live, begun, claim, payload }: Told, options: LiveRunsOptions): boolean {
   const { attempts } = live;
   const { size } = run.pods;
+  // What a set has of a run is not told by its objects alone.
+  if (options.warm && runsOnOf(live.record.spec) !== null) return false;
   if (run.record !== live.record || run.claim !== claim || run.payload !== payload) return false;
   if (size !== attempts.length || begun > size || options.podless.has(runName(run.key))) return false;
   let index = 0;
@@ -74,13 +80,14 @@ function liveRun(run: RunObjects, options: LiveRunsOptions): LiveRun | undefined
   };
 }
 
-function attemptsOf(run: RunObjects, { scope, attendance, podless, starting }: LiveRunsOptions) {
+function attemptsOf(run: RunObjects, { scope, attendance, podless, starting, warm }: LiveRunsOptions) {
   const name = runName(run.key);
   const known = podless.get(name) ?? new Map<string, AttemptState>();
   const ofPods = [...run.pods.values()].map((pod) => attendance.stateOf(pod));
   const settled = new Set([...known.keys(), ...ofPods.map(nameOf)]);
   for (const mark of Object.keys(run.payload?.marks ?? {})) if (starting.has(`${name}/${mark}`)) settled.add(mark);
-  return [...ofPods, ...known.values(), ...vanishedAttempts(run, settled, scope)];
+  const vanished = vanishedAttempts(run, settled, scope);
+  return [...ofPods, ...known.values(), ...vanished, ...(warm?.attemptsOf(run, settled) ?? [])];
 }
 
 const nameOf = ({ task, number }: AttemptState): string => attemptName({ task, number });

@@ -79,13 +79,13 @@ export function isOrphan(object: ApiObject, stateOf: (key: RunKey) => RunState):
 
 const uidOf = ({ metadata }: ApiObject): string => metadata?.uid ?? '';
 
-/** Everything of the source, and of this installation alone, but its budget. */
+/** Everything of the source, and of this installation alone, but its budget, and its runner sets, which have a keeper of their own. */
 const allOf = ({ installation, source }: NameScope): string =>
   [
     `${LABELS.managedBy}=${MANAGER}`,
     `${LABELS.installation}=${installation}`,
     `${LABELS.source}=${source}`,
-    `${LABELS.component}!=budget`,
+    `${LABELS.component} notin (budget,runner,runner-set)`,
   ].join(',');
 
 /**

@@ -20,6 +20,16 @@ export const START_POINTS = [
 
 /** The token of an attempt that talks to the controller; others pass none of these. */
 export const TOKEN_POINTS = ['checkedToken', 'adoptingToken', 'afterToken'] as const;
+/** A runner of a set is made; an attempt gets one, which is decided on its payload first; and it is handed over. */
+export const POOL_POINTS = [
+  'beforeRunner',
+  'afterRunner',
+  'beforeBind',
+  'afterBind',
+  'afterRunnerClaim',
+  'beforeHandover',
+  'afterHandover',
+] as const;
 
 /** A new leader's look at what its predecessors have left. */
 export const ADOPT_POINTS = ['beforeInventory', 'afterWatches', 'afterInventory'] as const;
@@ -43,5 +53,12 @@ export type StartPoint = (typeof START_POINTS)[number];
 export type TokenPoint = (typeof TOKEN_POINTS)[number];
 export type AdoptPoint = (typeof ADOPT_POINTS)[number];
 export type ReleasePoint = (typeof RELEASE_POINTS)[number];
+export type PoolPoint = (typeof POOL_POINTS)[number];
 export type RunnerPoint =
-  StartPoint | TokenPoint | AdoptPoint | (typeof FINISH_POINTS)[number] | (typeof PARK_POINTS)[number] | ReleasePoint;
+  | StartPoint
+  | TokenPoint
+  | PoolPoint
+  | AdoptPoint
+  | (typeof FINISH_POINTS)[number]
+  | (typeof PARK_POINTS)[number]
+  | ReleasePoint;

@@ -2,8 +2,10 @@ import { eachOf } from '../../each-of.ts';
 import { isCoded, terminalError, transientError } from '../../errors.ts';
 import { tasksOfRun } from '../../job/fan-out.ts';
 import { taskRecord } from '../../job/task-spec.ts';
+import { runsOnOf } from '../../job/runs-on.ts';
 import type { MaskPatterns } from '../../logs/mask-patterns.ts';
-import { secretUsesOfJob } from '../../render/secret-uses.ts';
+import { secretUsesOfTask } from '../../render/handover.ts';
+import { type SecretUse, secretUsesOfJob } from '../../render/secret-uses.ts';
 import { planPod } from '../../render/steps.ts';
 import type { AttemptEnding, AttemptStart, AttemptState, RunKey, Runner, RunnerEvents, RunRecord } from '../port.ts';
 import type { LogKeeper } from '../whole-log.ts';
@@ -23,7 +25,18 @@ import { releaseRuns } from './release.ts';
 import { createReleases } from './releases.ts';
 import { runName, type Scope } from './scope.ts';
 import { createSecretReader } from './secret-values.ts';
-import { claimRun, judgeAttempt, makePayload, makePod, makeToken, markAttempts, type StartParts } from './start.ts';
+import { isRunner } from './pool/handover.ts';
+import { openWarm } from './pool/warm.ts';
+import {
+  claimRun,
+  judgeAttempt,
+  makePayload,
+  makePod,
+  makeToken,
+  markAttempts,
+  markOwnPods,
+  type StartParts,
+} from './start.ts';
 import type { Pod } from './wire.ts';
 
 export interface KubernetesRunnerOptions {
@@ -43,6 +56,8 @@ export interface KubernetesRunnerOptions {
   readonly orphanGraceMs?: number;
   /** Notices of runs become Kubernetes Events; told what becomes of each. Absent: none are made. */
   readonly announced?: ((result: AnnouncementResult) => void) | undefined;
+  /** Whether it keeps runner sets; a command, which ends, keeps none. */
+  readonly keepsPools?: boolean;
   /** Called at the points of a run's life; tests end the process there. */
   readonly reached?: (point: RunnerPoint) => Promise<void>;
 }
@@ -72,11 +87,29 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
   const inventory = await openInventory(scope, (key) => changed(key), signal, reached).catch(abandon);
   await reached('afterInventory');
   const secretReader = createSecretReader(scope);
-  const readSecrets = async ({ spec }: Pod, record: RunRecord, given: AbortSignal) =>
-    secretReader.read(spec ? secretUsesOfJob(spec, record.spec) : [], given);
+  const readSecrets = async (pod: Pod, record: RunRecord, given: AbortSignal) =>
+    secretReader.read(usesOf(pod, record), given);
   await ensureBudget(scope, signal).catch(abandon);
 
   const lostNodes = watchNodes({ scope, atWork: () => nodesAtWork(inventory.runs()), signal });
+  const warm = options.keepsPools
+    ? await openWarm({
+        scope,
+        podContext,
+        policy,
+        inventory,
+        secrets: secretReader,
+        emit: (event) => events.pool?.(event),
+        started(record, pod) {
+          look(inventory.learn(record, { pod }));
+          events.changed(record);
+        },
+        ended: (record, start, ending) => endWithoutPod(record, start, ending),
+        reached,
+        signal,
+      }).catch(abandon)
+    : undefined;
+  const warmOf = (pod: Pod) => warm?.handovers.contextOf(pod);
   const attendance = createAttendance({
     scope,
     events,
@@ -86,6 +119,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     masks: options.masks,
     keeper: options.keeper,
     collect: options.collect ?? null,
+    warmOf,
     reached,
     signal,
   });
@@ -104,7 +138,9 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
   const starting = new Set<string>();
 
   const look = (run: RunObjects): void => {
-    if (!releases.has(run.key)) attendance.look(run);
+    if (releases.has(run.key)) return;
+    attendance.look(run);
+    warm?.look(run);
   };
   changed = (key) => {
     const run = inventory.find(key);
@@ -120,7 +156,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
   const stateOf = (key: RunKey): RunState => (releases.has(key) ? 'released' : stateIn(inventory, key));
   void sweepOrphans({ scope, stateOf, graceMs: options.orphanGraceMs ?? ORPHAN_GRACE_MS, signal });
 
-  const liveRun = createLiveRuns({ scope, attendance, podless, starting });
+  const liveRun = createLiveRuns({ scope, attendance, podless, starting, warm });
 
   const endWithoutPod = (record: RunRecord, { task, number }: AttemptStart, ending: AttemptEnding): void => {
     const name = runName(record);
@@ -156,8 +192,16 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
   ): ReturnType<typeof makePayload> => {
     const run = inventory.find(record);
     const names = attempts.map(({ task, number }) => ({ task: task.name, number }));
+    const isShared = warm !== undefined && runsOnOf(record.spec) !== null;
+    const isMarked = ({ marks: known }: PayloadFacts): boolean =>
+      names.every((name) => known[attemptName(name)] !== undefined);
+    const marked = async (payload: Awaited<ReturnType<typeof makePayload>>): ReturnType<typeof makePayload> =>
+      payload && isShared && !payload.settled && !isMarked(payload)
+        ? markOwnPods(scope, payload, names, given)
+        : payload;
     const marks = marksWith(run?.payload?.marks ?? {}, names, new Date(scope.clock.now()).toISOString());
     if (run?.payload) {
+      if (isShared) return marked(run.payload);
       const isNew = names.length > 0;
       return isNew ? markAttempts(parts, run.payload, marks, given) : run.payload;
     }
@@ -167,7 +211,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
       const at = made.get(runName(record));
       return at !== undefined && scope.clock.monotonic() - at < NEW_CLAIM_MS;
     };
-    return makePayload(parts, { claim, record, files, marks, isRecorded, isNew }, given);
+    return marked(await makePayload(parts, { claim, record, files, marks, isRecorded, isNew }, given));
   };
 
   return {
@@ -191,18 +235,25 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     async start(record, files, attempts, given, isRecorded) {
       const wanted = attempts.length > 0 ? attempts : tasksOfRun(record).map((task) => ({ task, number: 1 }));
       const pods = new Map<AttemptStart, (payload: PayloadFacts) => Pod>();
+      const inSets = new Map<AttemptStart, string>();
       // Judged before the payload exists: what may not run leaves nothing behind but its claim.
       for (const attempt of attempts)
         await unlessRefused(record, [attempt], async () => {
           const { nothingLeft, skipped } = taskRecord(record, attempt.task);
           if (nothingLeft) endWithoutPod(record, attempt, { kind: 'nothingToDo', skipped });
-          else pods.set(attempt, await judgeAttempt(parts, record, attempt, given));
+          else {
+            const podFor = await judgeAttempt(parts, record, attempt, given);
+            const set = warm?.setFor(record, attempt);
+            if (set === undefined) pods.set(attempt, podFor);
+            else inSets.set(attempt, set);
+          }
         });
-      if (pods.size === 0 && attempts.length > 0) return;
+      if (pods.size + inSets.size === 0 && attempts.length > 0) return;
       const ids = [...pods.keys()].map((attempt) => `${runName(record)}/${nameOfStart(attempt)}`);
       for (const id of ids) starting.add(id);
       try {
-        const payload = await unlessRefused(record, attempts.length > 0 ? [...pods.keys()] : wanted, () =>
+        const begun = [...pods.keys(), ...inSets.keys()];
+        const payload = await unlessRefused(record, attempts.length > 0 ? begun : wanted, () =>
           payloadFor(record, files, [...pods.keys()], given, isRecorded),
         );
         if (!payload) return;
@@ -210,6 +261,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
         inventory.learn(record, { record: settled ?? record, payload: facts });
         // The attempts are decided on anew, by what is put down.
         if (settled) return events.changed(record);
+        for (const [attempt, set] of inSets) warm?.start(record, set, attempt, facts);
         await eachOf([...pods], PODS_AT_ONCE, async ([attempt, podFor]) => {
           const pod = await unlessRefused(record, [attempt], async () => {
             await makeToken(parts, record, attempt, payload, given);
@@ -230,6 +282,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
         run.claim = await markCancelled(scope, run.claim, { reason, ...(by === undefined ? {} : { by }) }, signal);
         events.changed(key);
       }
+      warm?.cancel(key, reason, tasks);
       const record = run.record ?? recordOfObjects(run);
       const going = [...run.pods.values()].filter((pod) => tasks?.includes(attemptOfPod(pod).task) ?? true);
       for (const pod of going)
@@ -245,7 +298,9 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     },
     async release(keys) {
       for (const key of keys) {
-        attendance.forget(inventory.find(key)?.pods.values() ?? []);
+        const gone = [...(inventory.find(key)?.pods.values() ?? [])];
+        attendance.forget(gone);
+        for (const pod of gone) warm?.handovers.forget(pod);
         podless.delete(runName(key));
         made.delete(runName(key));
       }
@@ -253,6 +308,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     },
     flush: () => releases.flush(),
     ...(announcer ? { announce: (notice) => announcer.announce(notice) } : {}),
+    ...(warm?.keep && warm.pools ? { keep: warm.keep, pools: warm.pools } : {}),
     // Runs go on in the cluster: the next leader adopts them.
     async close() {
       attendance.stop();
@@ -262,6 +318,12 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     },
   };
 }
+
+/** The Secrets that the containers of a job see; a runner of a set is told the values. */
+const usesOf = (pod: Pod, record: RunRecord): readonly SecretUse[] => {
+  if (isRunner(pod)) return secretUsesOfTask(record);
+  return pod.spec ? secretUsesOfJob(pod.spec, record.spec) : [];
+};
 
 const nameOfStart = ({ task, number }: AttemptStart): string => attemptName({ task: task.name, number });
 

@@ -13,8 +13,8 @@ import type { Policy } from '../../schemas/index.ts';
 import { taskRecord } from '../../job/task-spec.ts';
 import { runObjectName } from '../../render/names.ts';
 import type { AttemptStart, RunFile, RunRecord } from '../port.ts';
-import { type AttemptMarks, marksAnnotation, marksOn } from './attempt-marks.ts';
-import type { PayloadFacts } from './inventory.ts';
+import { type AttemptMarks, type AttemptName, attemptName, marksAnnotation, marksWith } from './attempt-marks.ts';
+import { type PayloadFacts, payloadFacts } from './inventory.ts';
 import { createObject, deleteObject, findObject, mergePatch } from './objects.ts';
 import { parkedOn } from './park.ts';
 import type { StartPoint, TokenPoint } from './points.ts';
@@ -87,9 +87,36 @@ export async function makePayload(
     if (mounted.made) await takeBack(scope, mounted.object, signal);
     return undefined;
   }
-  const facts = { ...ownerOf(mounted.object), marks: marksOn(mounted.object) };
+  const facts = payloadFacts(mounted.object);
   const isSame = identityOf(mounted.object)?.digest === record.digest;
   return isSame ? facts : { ...facts, settled: recordFrom(mounted.object as unknown as V1ConfigMap) };
+}
+
+/**
+ * The same for attempts that a runner set might have been given too, by a process that believes that it leads: only if that has
+ * not happened. Throws `AttemptGiven` (transient) where it has.
+ */
+export async function markOwnPods(
+  scope: Scope,
+  payload: PayloadFacts,
+  attempts: readonly AttemptName[],
+  signal: AbortSignal,
+): Promise<PayloadFacts> {
+  const ref = { name: payload.name, namespace: scope.namespace };
+  const given = transientError('AttemptGiven', `${payload.name} was changed by another process`);
+  if (attempts.some((attempt) => payload.warm[attemptName(attempt)])) throw given;
+  const marks = marksWith(payload.marks, attempts, new Date(scope.clock.now()).toISOString());
+  const metadata = { annotations: marksAnnotation(marks) };
+  const { resourceVersion } = payload;
+  try {
+    const after = await mergePatch(scope.cluster, configMaps, ref, { metadata }, { signal, resourceVersion });
+    return { ...payload, marks, resourceVersion: after.metadata?.resourceVersion ?? '' };
+  } catch (error) {
+    if (!isCoded(error, 'Conflict')) throw error;
+    const now = await findObject(scope.cluster, configMaps, ref, { signal });
+    if (now?.metadata?.uid !== payload.uid || !now) throw given;
+    return markOwnPods(scope, payloadFacts(now), attempts, signal);
+  }
 }
 
 /** Says on the payload that these attempts begin now, before their pods are made. */
@@ -101,8 +128,8 @@ export async function markAttempts(
 ): Promise<PayloadFacts> {
   const ref = { name: payload.name, namespace: scope.namespace };
   const metadata = { annotations: marksAnnotation(marks) };
-  await mergePatch(scope.cluster, configMaps, ref, { metadata }, { signal, repeatable: true });
-  return { ...payload, marks };
+  const after = await mergePatch(scope.cluster, configMaps, ref, { metadata }, { signal, repeatable: true });
+  return { ...payload, marks, resourceVersion: after.metadata?.resourceVersion ?? '' };
 }
 
 /** The pod of an attempt as it is going to be, for the policy to judge. Throws what makes it certain that it can't start. */

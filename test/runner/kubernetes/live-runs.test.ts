@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { podName } from '../../../src/render/names.ts';
-import type { RunObjects } from '../../../src/runner/kubernetes/inventory.ts';
+import type { PayloadFacts, RunObjects } from '../../../src/runner/kubernetes/inventory.ts';
 import { createLiveRuns } from '../../../src/runner/kubernetes/live-runs.ts';
 import type { Scope } from '../../../src/runner/kubernetes/scope.ts';
 import type { Pod } from '../../../src/runner/kubernetes/wire.ts';
@@ -37,7 +37,7 @@ function world() {
     key: { job: 'a', run: 1 },
     claim: { metadata: { name: 'claim' } },
     record,
-    payload: { name: 'payload', uid: 'u', marks: { 'default.1': at } },
+    payload: payloadOf({ 'default.1': at }),
     pods: new Map(),
     vanished: new Map(),
   };
@@ -49,6 +49,14 @@ function world() {
   const live = (): LiveRun => ask(run)!;
   return { run, put, podless, live, at };
 }
+
+const payloadOf = (marks: Readonly<Record<string, string>>): PayloadFacts => ({
+  name: 'payload',
+  uid: 'u',
+  resourceVersion: '1',
+  marks,
+  warm: {},
+});
 
 test('a run is the same object for as long as nothing changes', () => {
   const { live } = world();
@@ -64,7 +72,7 @@ const CHANGES: readonly (readonly [string, (w: ReturnType<typeof world>) => void
   [
     'another attempt is made',
     ({ run, put, at }) => {
-      run.payload = { name: 'payload', uid: 'u', marks: { 'default.1': at, 'default.2': at } };
+      run.payload = payloadOf({ 'default.1': at, 'default.2': at });
       put(podOf(2), attempt(2));
     },
     ({ attempts }) =>

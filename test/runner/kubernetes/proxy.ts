@@ -158,6 +158,39 @@ export async function startProxy(kubeconfig: string): Promise<Proxy> {
         forward(request, response);
     }
   });
+  /** A WebSocket: bytes go both ways. A fault of any kind cuts it. */
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    const method = request.method!;
+    const url = request.url!;
+    proxy.requests.push(`${method} ${url}`);
+    socket.on('error', () => undefined);
+    if (proxy.fault(method, url)) {
+      socket.destroy();
+      return;
+    }
+    const { host: _, ...headers } = request.headers;
+    const outgoing = httpsRequest({
+      ...upstream,
+      host: origin.hostname,
+      port: origin.port,
+      path: url,
+      method,
+      headers: { ...headers, ...(upstream.headers as OutgoingHttpHeaders) },
+    });
+    outgoing.on('upgrade', (answer, other, first: Buffer) => {
+      const lines = Object.entries(answer.headers).map(([name, value]) => `${name}: ${String(value)}`);
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines.join('\r\n')}\r\n\r\n`);
+      socket.write(first);
+      other.write(head);
+      other.on('error', () => socket.destroy());
+      socket.on('close', () => other.destroy());
+      other.on('close', () => socket.destroy());
+      other.pipe(socket).pipe(other);
+    });
+    outgoing.on('response', ({ statusCode }) => socket.end(`HTTP/1.1 ${statusCode} No\r\ncontent-length: 0\r\n\r\n`));
+    outgoing.on('error', () => socket.destroy());
+    outgoing.end();
+  });
   server.on('connection', (socket) => {
     connections++;
     sockets.add(socket);

@@ -15,9 +15,9 @@ import { listObjects } from '../../../src/runner/kubernetes/objects.ts';
 import { createKubernetesRunner } from '../../../src/runner/kubernetes/runner.ts';
 import { unopposed } from '../../../src/runner/kubernetes/scope.ts';
 import { configMaps, type Pod, pods } from '../../../src/runner/kubernetes/wire.ts';
-import type { Runner } from '../../../src/runner/port.ts';
+import type { OutputLine, PoolEvent, Runner } from '../../../src/runner/port.ts';
 import type { LogKeeper } from '../../../src/runner/whole-log.ts';
-import type { Job, JobDefaults, Outcome, Policy } from '../../../src/schemas/index.ts';
+import type { Job, JobDefaults, Outcome, Policy, RunnerSet } from '../../../src/schemas/index.ts';
 import { connect, eventually, type TestCluster } from '../../support/cluster.ts';
 import { commitFiles, initRepository, temporaryDirectory } from '../../support/git.ts';
 
@@ -56,6 +56,15 @@ export const manifestOf = (name: string, spec: Partial<Job['spec']>): string =>
     spec: { image: IMAGE, timeouts: { grace: '5s' }, ...spec },
   });
 
+/** The manifest of a runner set as YAML; null removes it. */
+export const setManifest = (name: string, spec: Partial<RunnerSet['spec']> = {}): string =>
+  dump({
+    apiVersion: 'runledger.dev/v1',
+    kind: 'RunnerSet',
+    metadata: { name },
+    spec: { image: IMAGE, maxRunners: 4, ...spec },
+  });
+
 export interface ControllerOptions {
   /** The repository, as the command line takes it: a folder or a URL. */
   readonly target: string;
@@ -65,6 +74,10 @@ export interface ControllerOptions {
   /** Absent: that of the tests. */
   readonly cluster?: Cluster;
   readonly policy?: Policy;
+  /** Whether it keeps runner sets, as a controller does. */
+  readonly keepsPools?: boolean;
+  readonly onPool?: (event: PoolEvent) => void;
+  readonly onOutput?: (line: OutputLine) => void;
   readonly nodeLostAfterMs?: number;
   readonly holdPodsForMs?: number;
   readonly orphanGraceMs?: number;
@@ -119,7 +132,15 @@ export async function openController(test: TestCluster, options: ControllerOptio
       podDefaults: options.defaults?.pod ?? {},
       gate: { image: IMAGE, busybox: '/bin/busybox' },
     },
-    events: { changed: (key) => reconciler.changed(key), output: () => undefined },
+    events: {
+      changed: (key) => reconciler.changed(key),
+      output: (line) => options.onOutput?.(line),
+      pool(event) {
+        options.onPool?.(event);
+        if (event.kind === 'state' || event.kind === 'gone') reconciler.setsChanged();
+      },
+    },
+    keepsPools: options.keepsPools ?? false,
     nodeLostAfterMs,
     keeper: options.keeper,
     masks: compileMasks(options.masks ?? []),
