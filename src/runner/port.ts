@@ -245,7 +245,11 @@ export interface Runner {
    * `lost`.
    */
   list(signal: AbortSignal): Promise<readonly LiveRun[]>;
-  /** Claims the number of the run, create-only. `exists`: it is claimed already, by an earlier pass or another process. */
+  /**
+   * Claims the number of the run, create-only. A claim of the same trigger that is ours to go on with, a former process's included, is
+   * this run, whatever its digest: what has not been put down is executed as the job is by now. `exists`: it is claimed already, for
+   * another trigger or by another process. Where something else is put down with it, that counts: `exists` here, or start() goes by it.
+   */
   claim(record: RunRecord, signal: AbortSignal): Promise<'claimed' | 'exists'>;
   /**
    * Puts down what a claimed run executes, if that is not there yet, and makes these attempts: none for a run that has to wait.

@@ -150,14 +150,57 @@ life('a claim is made once, and so is an attempt', () =>
   }),
 );
 
-life('a claim under another digest or trigger is somebody else’s, whoever made it', () =>
+life('a claim under another trigger is somebody else’s, whoever made it', () =>
   withWorld(async (world) => {
     const runner = world.runner();
     const record = recordOf({ run: 'true' });
     assert.is(await runner.claim(record, never), 'claimed');
     assert.is(await runner.claim({ ...record, queued: '2027-01-01T00:00:00.000Z' }, never), 'claimed');
-    assert.is(await runner.claim({ ...record, digest: `v1:${'cd'.repeat(32)}` }, never), 'exists');
-    assert.is(await runner.claim({ ...record, trigger: { kind: 'request', id: 'r' } }, never), 'exists');
+    const others: readonly RunRecord['trigger'][] = [
+      { kind: 'request', id: 'r' },
+      { kind: 'commit', revision: 'b'.repeat(40) },
+    ];
+    for (const trigger of others) {
+      assert.is(await runner.claim({ ...record, trigger }, never), 'exists');
+      assert.is(await runner.claim({ ...record, ...CHANGED, trigger }, never), 'exists');
+    }
+    assert.equal((await runner.list(never))[0]?.record, record, 'and stays as it is');
+  }),
+);
+
+/** What the job says after a change. */
+const CHANGED = { digest: `v1:${'cd'.repeat(32)}`, spec: { run: 'echo changed' } } as const;
+
+life('a claim alone is of the run that its job is by now, until what it executes is put down', () =>
+  withWorld(async (world) => {
+    const runner = world.runner();
+    const record = recordOf({ run: 'echo before' });
+    const changed = { ...record, ...CHANGED };
+    assert.is(await runner.claim(record, never), 'claimed');
+    assert.is(await runner.claim(changed, never), 'claimed', 'nothing of it is put down');
+    await runner.start(changed, [], [], never);
+    assert.is(await runner.claim(record, never), 'exists', 'it is to execute something else');
+    assert.is(await runner.claim(changed, never), 'claimed');
+    await runner.start(record, [], first(record), never);
+    assert.is((await waitForEnd(runner, record)).text, 'run stdout changed\n', 'what was put down counts');
+    assert.is((await runner.list(never))[0]?.record.digest, CHANGED.digest);
+  }),
+);
+
+life('a claim alone of a process that lives is its own, and that of a dead one is taken over, by one alone', () =>
+  withWorld(async (world) => {
+    const [maker, other] = [world.runner(), world.runner()];
+    const record = recordOf({ run: 'true' });
+    assert.is(await maker.claim(record, never), 'claimed');
+    for (const more of [{}, CHANGED]) assert.is(await other.claim({ ...record, ...more }, never), 'exists');
+    await maker.release([record], never);
+
+    await leave(world, await deadProcess());
+    const changed = { ...record, ...CHANGED };
+    const results = await Promise.all([maker, other].map((runner) => runner.claim(changed, never)));
+    assert.equal(results.toSorted(), ['claimed', 'exists']);
+    for (const runner of [maker, other])
+      assert.is(await runner.claim({ ...changed, trigger: { kind: 'request', id: 'r' } }, never), 'exists');
   }),
 );
 
