@@ -6,6 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { gunzipSync } from 'node:zlib';
 import { createDirectoryStore } from '../../../src/artifacts/directory-store.ts';
+import { execInPod } from '../../../src/runner/kubernetes/exec.ts';
 import { createObject, deleteObject } from '../../../src/runner/kubernetes/objects.ts';
 import { pods, secrets } from '../../../src/runner/kubernetes/wire.ts';
 import type { Job, Outcome } from '../../../src/schemas/index.ts';
@@ -26,6 +27,8 @@ import {
 const test = suite('logs of runs in a cluster');
 const world = await openTestCluster('run-logs');
 let count = 0;
+/** A step of a pod waits for it, so that it lasts as long as the test looks at it. */
+const GO = '/runledger/output/go';
 
 interface Parts {
   readonly jobs: Jobs;
@@ -197,7 +200,7 @@ if (world) {
           services: { web: { image: 'busybox:1.36', command: ['sh', '-c', 'echo serving $((6*7)); sleep 600'] } },
           env: { TOKEN: { secret: { name: 'report', key: 'token' } } },
           steps: [
-            { name: 'first', run: 'echo "begun $TOKEN"; sleep 8; echo middle' },
+            { name: 'first', run: `echo "begun $TOKEN"; while ! test -e ${GO}; do sleep 0.2; done; echo middle` },
             { name: 'second', run: 'echo "at the end"; sleep 1; echo bye' },
           ],
         },
@@ -215,20 +218,22 @@ if (world) {
       queued.child.kill('SIGINT');
       assert.is((await queued.ended).code, 130);
 
-      await podWhen(world, namespace, 'shown', 'is at work', ({ status }) => status?.phase === 'Running');
-      const [whole, second, service] = [
-        logs('shown', '-f'),
-        logs('shown', '-f', '--step', 'second', '--timestamps'),
-        logs('shown', '--service', 'web'),
-      ];
-      assert.is((await service.ended).stdout, 'serving 42\n');
-      let now = '';
-      await eventually(
-        'its first line can be read',
-        async () => (now = (await logs('shown').ended).stdout) !== '',
-        60_000,
-      );
-      assert.is(now, 'begun ***\n', 'what there is, without waiting for more');
+      const pod = await podWhen(world, namespace, 'shown', 'is at work', ({ status }) => status?.phase === 'Running');
+      const [whole, second] = [logs('shown', '-f'), logs('shown', '-f', '--step', 'second', '--timestamps')];
+      /** What there is, without waiting for more, once there is something. */
+      const now = async (...args: readonly string[]): Promise<string> => {
+        let { stdout, stderr } = { stdout: '', stderr: '' };
+        const look = async () => ({ stdout, stderr } = await logs(...args).ended).stdout !== '';
+        await eventually('something of it can be read', look, 60_000).catch((error: unknown) => {
+          throw new Error(stderr, { cause: error });
+        });
+        return stdout;
+      };
+      assert.is(await now('shown', '--service', 'web'), 'serving 42\n');
+      assert.is(await now('shown'), 'begun ***\n');
+      const first = { namespace, pod: pod.metadata?.name ?? '', container: 'first', command: ['touch', GO] };
+      const { ended: touched } = await execInPod(first, { kubeconfig: world.kubeconfig, env: {} }, signal);
+      await touched;
       assert.is((await whole.ended).stdout, 'begun ***\nmiddle\nat the end\nbye\n');
       assert.match((await second.ended).stdout, /^\S+Z second stdout at the end\n\S+Z second stdout bye\n$/);
       const { shown } = await outcomesOf(controller, ['shown']);
