@@ -27,7 +27,7 @@ export interface PodOutputOptions {
   readonly record: RunRecord;
   /** In the order in which they run. */
   readonly steps: readonly { readonly name: string; readonly container: string }[];
-  /** What is to be redacted in the pod's output. Nothing is read before it is known, or where it can't be. */
+  /** What is to be redacted in the pod's output. Nothing is read before it is known; where it can't be, the log is withheld. */
   readonly secrets: () => Promise<readonly SecretValue[]>;
   readonly masks: MaskPatterns | undefined;
   /** Where the whole log goes; absent: nowhere. */
@@ -98,10 +98,12 @@ export function createPodOutput(options: PodOutputOptions): PodOutput {
       if (!(await begins(container))) continue;
       try {
         recorder ??= await openRecorder();
-        missing.push(...(await readContainer(step, container, recorder)));
       } catch (error) {
-        missing.push(messageOf(error));
+        missing.push(`the log of step "${step}" is withheld, since nobody could redact it: ${messageOf(error)}`);
+        continue;
       }
+      const unread = await readContainer(step, container, recorder).catch((error: unknown) => [messageOf(error)]);
+      missing.push(...unread.map((why) => `the log of step "${step}" could not be read to its end: ${why}`));
     }
     return missing;
   };
@@ -124,7 +126,7 @@ export function createPodOutput(options: PodOutputOptions): PodOutput {
     });
     idle.stop();
     into.flush();
-    return missing.map((why) => `the log of step "${step}" could not be read to its end: ${why}`);
+    return missing;
   };
 
   return {
