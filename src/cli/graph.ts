@@ -47,7 +47,8 @@ export function graphOf({ jobs, invalidJobs }: Catalog): JobGraph {
   };
 }
 
-function triggersOf({ manifest: { spec } }: DesiredJob): readonly string[] {
+/** What starts runs of a job by itself, a phrase each; none: requests, and jobs that it needs. */
+export function triggersOf({ manifest: { spec } }: DesiredJob): readonly string[] {
   const { pullRequest = false } = spec.on ?? {};
   return [
     ...(commitTrigger(spec) === false ? [] : ['commit']),

@@ -19,6 +19,7 @@ Examples:
   runledger reconcile                   run it, and commit outcomes to the branch runledger/status
   runledger get                         how every job ended
   runledger logs nightly-report         what its last run printed
+  runledger why nightly-report          why it ran, and why it does not run now
   runledger watch                       what runs and waits, live
   runledger run nightly-report --param REGION=us
 
@@ -49,6 +50,10 @@ const COMMANDS = {
   cancel: async (): Promise<Build> => (await import('./commands/cancel.ts')).cancelCommand,
   graph: async (): Promise<Build> => (await import('./commands/graph.ts')).graphCommand,
   get: async (): Promise<Build> => (await import('./commands/get.ts')).getCommand,
+  why: async (): Promise<Build> => (await import('./commands/why.ts')).whyCommand,
+  history: async (): Promise<Build> => (await import('./commands/history.ts')).historyCommand,
+  diff: async (): Promise<Build> => (await import('./commands/diff.ts')).diffCommand,
+  open: async (): Promise<Build> => (await import('./commands/open.ts')).openCommand,
   wait: async (): Promise<Build> => (await import('./commands/wait.ts')).waitCommand,
   watch: async (): Promise<Build> => (await import('./commands/watch.ts')).watchCommand,
   top: async (): Promise<Build> => (await import('./commands/watch.ts')).topCommand,

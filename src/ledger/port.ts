@@ -25,6 +25,14 @@ export interface LedgerView {
   answer(id: string, limit: number): Promise<GivenAnswer | undefined>;
   /** What the last commit run of a job executed, as the digest covers it; undefined if there was none. */
   spec(job: string): Promise<Readonly<Record<string, unknown>> | undefined>;
+  /**
+   * What the commit runs with these digests executed, by digest, as far as the newest `limit` commits (and a shallow copy) tell.
+   */
+  specs(
+    job: string,
+    digests: Iterable<string>,
+    limit: number,
+  ): Promise<ReadonlyMap<string, Readonly<Record<string, unknown>>>>;
   outcome(job: string, run: number): Promise<Outcome | undefined>;
   /** The numbers of the runs in the tree, ascending. */
   runs(job: string): Promise<readonly number[]>;

@@ -1,5 +1,6 @@
 import type { Branch } from '../git/port.ts';
 import type { InvalidManifests, JobStatus, Outcome } from '../schemas/index.ts';
+import { digestOfCovered } from '../job/digest.ts';
 import { checkFormat, decode, decodeIndex, decodeSpec } from './format.ts';
 import {
   bucketFolder,
@@ -150,6 +151,9 @@ function stateOf(files: LedgerFiles, parts: Parts): LedgerState {
       const bytes = await read(path);
       return bytes && decodeSpec(bytes, path);
     },
+    async specs(job, digests, limit) {
+      return head === null ? new Map() : earlierSpecs(files, head, job, new Set(digests), limit);
+    },
     async outcome(job, run): Promise<Outcome | undefined> {
       const path = outcomePath(job, run);
       const bytes = await read(path);
@@ -163,6 +167,29 @@ function stateOf(files: LedgerFiles, parts: Parts): LedgerState {
     },
   };
   return { view, ...ids };
+}
+
+/** The specs with these digests that a job's file held at the newest commits; each content is read once. */
+async function earlierSpecs(
+  { branch, readTree }: LedgerFiles,
+  head: string,
+  job: string,
+  wanted: Set<string>,
+  limit: number,
+): Promise<ReadonlyMap<string, Readonly<Record<string, unknown>>>> {
+  const found = new Map<string, Readonly<Record<string, unknown>>>();
+  const path = specPath(job);
+  const seen = new Set<string>();
+  for (const { tree } of await branch.log(head, limit)) {
+    if (wanted.size === 0) break;
+    const entry = await entryAt(readTree, tree, path);
+    if (!entry || entry.mode === '040000' || seen.has(entry.id)) continue;
+    seen.add(entry.id);
+    const spec = decodeSpec(await branch.readBlob(entry.id), path);
+    const digest = digestOfCovered(spec);
+    if (wanted.delete(digest)) found.set(digest, spec);
+  }
+  return found;
 }
 
 async function readBuckets(

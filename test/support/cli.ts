@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
+import { PassThrough } from 'node:stream';
+import { runProgram } from '../../src/cli/program.ts';
 
 const MAIN = path.join(import.meta.dirname, '../../src/cli/main.ts');
 
@@ -35,3 +37,18 @@ export function startCli(
 
 /** Runs a command line to its end. */
 export const cli = (args: readonly string[], options: CliOptions): Promise<CliResult> => startCli(args, options).ended;
+
+/** The same within this process, for commands that only read: starting a process takes longer than they do. */
+export async function cliHere(args: readonly string[], { cwd, env = {} }: CliOptions): Promise<CliResult> {
+  const text = { stdout: '', stderr: '' };
+  const stream = (name: keyof typeof text): NodeJS.WriteStream => {
+    const sink = new PassThrough();
+    sink.on('data', (chunk: Buffer) => (text[name] += chunk.toString()));
+    return sink as unknown as NodeJS.WriteStream;
+  };
+  const streams = { stdin: process.stdin, stdout: stream('stdout'), stderr: stream('stderr') };
+  const surroundings = { PATH: process.env['PATH'], HOME: path.join(cwd, '.home'), ...env };
+  const code = await runProgram(args, { ...streams, env: surroundings, cwd });
+  await new Promise((resolve) => setImmediate(resolve));
+  return { code, ...text };
+}

@@ -7,3 +7,4 @@ export { followRun, type FollowOptions } from './follow.ts';
 export { createProcesses, type Processes, type ProcessIdentity } from './identity.ts';
 export { attemptOutput } from './layout.ts';
 export { INHERITED } from './environment.ts';
+export { refusedFields } from './support.ts';
