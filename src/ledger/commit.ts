@@ -1,8 +1,10 @@
 import { newBlob, newCommit } from '../git/objects.ts';
 import type { NewObject } from '../git/port.ts';
 import type { JobStatus } from '../schemas/index.ts';
+import { badgeSvg } from './badge.ts';
 import { decode, encode, encodeIndex, formatBytes } from './format.ts';
 import {
+  BADGE_NAME,
   bucketIndexPath,
   bucketOf,
   FORMAT_PATH,
@@ -27,6 +29,8 @@ export interface CommitOptions {
   readonly now: number;
   /** The buckets whose README may be out of date; null: READMEs are left as they are. */
   readonly readme: ReadonlySet<string> | null;
+  /** Whether jobs get a badge: a small picture of how their last run ended. */
+  readonly badges: boolean;
 }
 
 export interface BuiltCommit {
@@ -52,7 +56,7 @@ export async function buildCommit(
 ): Promise<BuiltCommit | null> {
   const draft: Draft = { objects: new Map(), edits: new Map() };
   const changed = new Map([...stage.jobs].filter(([, job]) => isChanged(job)));
-  const buckets = await draftJobs(files, state, changed, draft, options.now);
+  const buckets = await draftJobs(files, state, changed, draft, options);
   const { invalid } = stage;
   const invalidChanged = invalid !== undefined && (invalid.blob?.id ?? null) !== state.invalidBlob;
   if (invalidChanged) put(draft, INVALID_PATH, invalid.blob);
@@ -97,14 +101,14 @@ async function draftJobs(
   state: LedgerState,
   changed: ReadonlyMap<string, StagedJob>,
   draft: Draft,
-  now: number,
+  options: CommitOptions,
 ): Promise<ReadonlySet<string>> {
   const entries = new Map<string, Map<string, JobEntry>>();
   for (const [job, staged] of changed) {
     const bucket = bucketOf(job);
     const jobs = entries.get(bucket) ?? new Map(state.buckets.get(bucket)?.jobs);
     entries.set(bucket, jobs);
-    const folder = await draftFolder(files, jobs.get(job)?.folder ?? null, job, staged, draft, now);
+    const folder = await draftFolder(files, jobs.get(job)?.folder ?? null, job, staged, draft, options);
     draft.edits.set(jobFolder(job), folderEntry(folder));
     jobs.set(job, { folder, status: staged.status });
   }
@@ -120,10 +124,12 @@ async function draftFolder(
   job: string,
   staged: StagedJob,
   draft: Draft,
-  now: number,
+  { now, badges }: CommitOptions,
 ): Promise<string> {
   const blobs = new Map(staged.files);
   blobs.set(STATUS_NAME, newBlob(encode('jobstatus', staged.status, statusPath(job))));
+  const badge = badges ? badgeOf(job, staged) : null;
+  if (badge) blobs.set(BADGE_NAME, badge);
   const edits = new Map<string, Edit>();
   for (const [name, blob] of blobs) edits.set(name, fileEntry(blob.id));
   for (const name of await expired(files, job, staged, now)) {
@@ -134,6 +140,13 @@ async function draftFolder(
   const edited = await editTree(files.readTree, folder, edits);
   for (const tree of edited.objects) draft.objects.set(tree.id, tree);
   return edited.id!;
+}
+
+/** The badge, where the last run ended otherwise than it shows. */
+function badgeOf(job: string, { names, status }: StagedJob): NewObject | null {
+  const [last] = status.lastRuns;
+  const badge = last ? newBlob(Buffer.from(badgeSvg(job, last.result))) : null;
+  return badge === null || names.get(BADGE_NAME) === badge.id ? null : badge;
 }
 
 async function expired(files: LedgerFiles, job: string, staged: StagedJob, now: number): Promise<readonly string[]> {

@@ -15,6 +15,7 @@ export const RUNNERS_FOLDER = 'runners';
 /** Names within a job's folder and within a bucket. */
 export const STATUS_NAME = 'status.yaml';
 export const SPEC_NAME = 'spec.yaml';
+export const BADGE_NAME = 'badge.svg';
 export const INDEX_NAME = 'index.json';
 export const README_NAME = 'README.md';
 

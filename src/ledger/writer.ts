@@ -26,6 +26,8 @@ export interface LedgerOptions {
   readonly signal: AbortSignal;
   /** While runs keep ending, the README is written this often at most; milliseconds, default one minute. */
   readonly readmeEveryMs?: number;
+  /** Whether each job gets a badge, `badge.svg`; default yes. */
+  readonly badges?: boolean | undefined;
   /** For how long a change is tried before `write` fails with a transient error; milliseconds, default two minutes. */
   readonly limitMs?: number;
   /** From 0 to below 1, for the pauses between tries. */
@@ -120,7 +122,12 @@ export function openLedger(options: LedgerOptions): Ledger {
     const { stage, taken, drop } = await stageLeft(files, base, own, others);
     const withReadme = base.root === null || readme.isDue() || batch.some(({ item }) => item.kind === 'readme');
     const stale = withReadme ? readme.staleBuckets() : null;
-    const commit = await buildCommit(files, base, stage, { author: options.author, now: now(), readme: stale });
+    const commit = await buildCommit(files, base, stage, {
+      author: options.author,
+      now: now(),
+      readme: stale,
+      badges: options.badges ?? true,
+    });
     return { stage, commit, withReadme, taken, drop };
   };
 

@@ -975,6 +975,8 @@ export interface LedgerConfig {
   readonly author?: string;
   /** How much stays in the tree of the branch. Older runs remain in its history. */
   readonly retention?: Retention;
+  /** Whether the ledger keeps a picture of each job's last result (badge.svg), for READMEs and dashboards. */
+  readonly badges?: boolean;
 }
 
 /** Bounds for jobs that say nothing under keep. The last run of a job always stays. */

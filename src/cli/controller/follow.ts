@@ -187,6 +187,7 @@ function reconcilerOf(
     ledger: openLedger({
       branch: withPoints(branch, reached),
       author: authorOf(source.ledger?.author),
+      badges: source.ledger?.badges,
       now: () => Date.now(),
       signal,
     }),
