@@ -62,6 +62,7 @@ const COMMANDS = {
   init: async (): Promise<Build> => (await import('./commands/init.ts')).initCommand,
   render: async (): Promise<Build> => (await import('./commands/render.ts')).renderCommand,
   controller: async (): Promise<Build> => (await import('./commands/controller.ts')).controllerCommand,
+  doctor: async (): Promise<Build> => (await import('./commands/doctor.ts')).doctorCommand,
   release: async (): Promise<Build> => (await import('./commands/release.ts')).releaseCommand,
   'fetch-workspace': async (): Promise<Build> => (await import('./commands/attempt.ts')).fetchWorkspaceCommand,
   'upload-artifacts': async (): Promise<Build> => (await import('./commands/attempt.ts')).uploadArtifactsCommand,

@@ -100,7 +100,7 @@ function noticeText(notice: SourceNotice): string {
  * RUNLEDGER_GIT_TOKEN, or RUNLEDGER_GIT_USERNAME and RUNLEDGER_GIT_PASSWORD; each may end in _FILE and then names a file that
  * holds the value.
  */
-async function credentialsFrom(env: Io['env']): Promise<Credentials | undefined> {
+export async function credentialsFrom(env: Io['env']): Promise<Credentials | undefined> {
   const valueOf = async (name: string): Promise<string | undefined> => {
     const file = env[`${name}_FILE`];
     if (file === undefined || file === '') return env[name] || undefined;

@@ -18,6 +18,8 @@ export interface GitHttpOptions {
   readonly credentials?: Credentials;
   /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are read from; default: the process's own environment. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Told the server's clock as each answer has it (`Date`: RFC 9110, 6.6.1). */
+  readonly onDate?: (date: string) => void;
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -149,6 +151,7 @@ export async function createTransport(options: GitHttpOptions): Promise<Transpor
         body: send.body ?? null,
         signal: AbortSignal.any([send.signal, limit]),
       });
+      if (typeof answer.headers['date'] === 'string') options.onDate?.(answer.headers['date']);
       const ok = answer.statusCode === 200;
       const type = String(answer.headers['content-type'] ?? '').split(';')[0];
       if (ok && send.receive && type === resultType(send.service)) {

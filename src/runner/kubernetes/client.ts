@@ -28,6 +28,8 @@ export interface Call {
   readonly timeoutMs?: number | undefined;
   /** Absent: five. */
   readonly attempts?: number;
+  /** Told the server's clock as its answer has it (`Date`: RFC 9110, 6.6.1). */
+  readonly onDate?: (date: string) => void;
 }
 
 /** An answer without an end, in bytes as they come. Destroying it ends the request. Errors reach its reader as they are. */
@@ -155,6 +157,8 @@ async function answerTo(
       signal,
     }),
   );
+  const date = header(answer, 'date');
+  if (date !== undefined) call.onDate?.(date);
   if (answer.statusCode >= 200 && answer.statusCode < 300) return answer;
   throw apiError(
     {
