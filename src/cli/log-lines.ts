@@ -7,8 +7,8 @@ export interface LineChoice {
   readonly step?: string | undefined;
   /** Milliseconds since 1970: only what was printed later. */
   readonly since?: number | undefined;
-  /** With time, step and stream, as they are stored. */
-  readonly timestamps: boolean;
+  /** `stored`: with time, step and stream, as the ledger keeps them; `json`: an object with these, on standard output. */
+  readonly form: 'plain' | 'stored' | 'json';
 }
 
 /** Takes a line without its line break, as it is stored: `<time> <step> <stream> <text>`. */
@@ -25,13 +25,14 @@ export function sinceTime(text: string, now: number): number {
 }
 
 /** Shows the chosen lines: what was printed to standard error stays standard error. Lines that runledger adds are always shown. */
-export function lineWriter(io: Io, { step, since, timestamps }: LineChoice): WriteLine {
+export function lineWriter(io: Io, { step, since, form }: LineChoice): WriteLine {
   return (line) => {
     const [, time, of, stream, text] = /^(\S+) (\S+) (stdout|stderr) ?(.*)$/s.exec(line) ?? [];
-    if (text === undefined) return void io.stdout.write(`${line}\n`);
+    if (text === undefined) return void io.stdout.write(`${form === 'json' ? JSON.stringify({ text: line }) : line}\n`);
     if (step !== undefined && of !== step) return;
     if (since !== undefined && Date.parse(time ?? '') < since) return;
-    if (timestamps) io.stdout.write(`${line}\n`);
+    if (form === 'json') io.stdout.write(`${JSON.stringify({ time, step: of, stream, text })}\n`);
+    else if (form === 'stored') io.stdout.write(`${line}\n`);
     else (stream === 'stderr' ? io.stderr : io.stdout).write(`${text}\n`);
   };
 }

@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { execInPod } from '../../src/runner/kubernetes/exec.ts';
 import { listObjects } from '../../src/runner/kubernetes/objects.ts';
 import { pods } from '../../src/runner/kubernetes/wire.ts';
+import type { Why } from '../../src/cli/why.ts';
 import { validators, type WatchEvent } from '../../src/schemas/index.ts';
 import { createJobs, openController } from '../runner/kubernetes/world.ts';
 import { cli, startCli } from '../support/cli.ts';
@@ -52,6 +53,22 @@ function tests(world: TestCluster): void {
       const top = await run('top');
       assert.match(top.stdout, /^2 runs active, 2 tasks, 0 queued/, top.stderr);
       assert.match(top.stdout, /^plain +#1 +default +1 +running +\S+ +node$/m);
+      const machine = JSON.parse((await run('top', '-o', 'json')).stdout) as {
+        runs: { job: string; tasks: object[] }[];
+      };
+      assert.equal(machine.runs.map(({ job, tasks }) => `${job} ${tasks.length}`).toSorted(), ['gated 1', 'plain 1']);
+      const why = JSON.parse((await run('why', 'plain', '-o', 'json')).stdout) as Why;
+      assert.is(why.now?.message, 'nothing: run 1 is running');
+      assert.equal(
+        why.going.map(({ run: number, state }) => `${number} ${state}`),
+        ['1 running'],
+      );
+      const release = ['release', '--kubeconfig', kubeconfig, '-n', namespace, '-o', 'json'];
+      const held = await cli(release, { cwd: jobs.folder });
+      assert.is(held.code, 2, 'it wants --yes');
+      const { released, runs } = JSON.parse(held.stdout) as { released: boolean; runs: { job: string }[] };
+      assert.is(released, false);
+      assert.equal(runs.map(({ job }) => job).toSorted(), ['gated', 'plain']);
       for (const job of ['plain', 'gated']) {
         const { code, stdout, stderr } = await run('artifacts', job, '--live');
         assert.is(code, 0, stderr);

@@ -13,7 +13,7 @@ import type { Context } from '../program.ts';
 import { stopSignals } from '../signals.ts';
 import { type Io, paintFor, widthOf } from '../terminal.ts';
 
-const FORMATS = ['text', 'mermaid', 'json'] as const;
+const FORMATS = ['text', 'mermaid', 'json', 'yaml'] as const;
 
 interface GraphOptions extends LogOptions, RepositoryOptions {
   readonly output: (typeof FORMATS)[number];
@@ -48,7 +48,7 @@ async function graph(target: string, options: GraphOptions, { io }: Context): Pr
 }
 
 function show(found: JobGraph, revision: string, { output }: GraphOptions, io: Io): void {
-  if (output === 'json') return print(io, 'json', { revision, ...found }, () => '');
+  if (output === 'json' || output === 'yaml') return print(io, output, { revision, ...found }, () => '');
   if (output === 'mermaid') return void io.stdout.write(graphMermaid(found));
   const text = graphText(found, widthOf(io.stdout, io.env), paintFor(io.stdout, io.env));
   io.stdout.write(text === '' ? 'no jobs\n' : text);

@@ -6,16 +6,16 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { schemas } from '../../schemas/index.ts';
 import { EXIT } from '../exit.ts';
 import { gitDirOf } from '../folder.ts';
-import { type LogOptions } from '../logger.ts';
-import { withLogOptions } from '../options.ts';
+import { type CommonOptions, withLogOptions, withOutput } from '../options.ts';
+import { print } from '../print.ts';
 import type { Context } from '../program.ts';
 
 export function initCommand(command: Command, context: Context): Command {
-  withLogOptions(command)
+  withLogOptions(withOutput(command))
     .description('start a repository with a first job, and the schemas that editors complete from')
     .argument('[folder]', 'where; it is created if need be', '.');
-  return command.action(async (folder: string, _options: LogOptions) => {
-    context.exit(await init(resolve(context.io.cwd, folder), context));
+  return command.action(async (folder: string, options: CommonOptions) => {
+    context.exit(await init(resolve(context.io.cwd, folder), options, context));
   });
 }
 
@@ -35,13 +35,20 @@ spec:
     echo "::set-outcome-var greeted=world"
 `;
 
+/** A file of the repository, from its root, and what became of it. */
+interface InitFile {
+  readonly path: string;
+  readonly state: 'created' | 'kept';
+  readonly note?: string;
+}
+
 /** Writes only files that are not there yet, so that it may be called in a repository that has jobs already. */
-async function init(folder: string, { io }: Context): Promise<number> {
-  const say = (text: string): void => void io.stdout.write(`${text}\n`);
+async function init(folder: string, { output }: CommonOptions, { io }: Context): Promise<number> {
+  const done: InitFile[] = [];
   await mkdir(folder, { recursive: true });
   if (!(await gitDirOf(folder))) {
     await git.init({ fs, dir: folder, defaultBranch: 'main' });
-    say('created  .git (branch main)');
+    done.push({ path: '.git', state: 'created', note: 'branch main' });
   }
   const files: Readonly<Record<string, string>> = {
     'jobs/hello.yaml': FIRST_JOB,
@@ -51,16 +58,24 @@ async function init(folder: string, { io }: Context): Promise<number> {
   for (const [name, content] of Object.entries(files)) {
     const path = join(folder, name);
     if (existsSync(path)) {
-      say(`kept     ${name}`);
+      done.push({ path: name, state: 'kept' });
       continue;
     }
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, content);
-    say(`created  ${name}`);
+    done.push({ path: name, state: 'created' });
   }
-  const where = relative(io.cwd, folder);
-  say(
-    `\nNext:\n${where ? `  cd ${where}\n` : ''}  runledger reconcile --dry-run   # what would run, and why\n  runledger reconcile             # run it, and commit its outcome`,
-  );
+  print(io, output, { folder, files: done }, () => initText(done, relative(io.cwd, folder)));
   return EXIT.ok;
+}
+
+function initText(files: readonly InitFile[], where: string): string {
+  const lines = files.map(
+    ({ path, state, note }) => `${state.padEnd(7)}  ${path}${note === undefined ? '' : ` (${note})`}\n`,
+  );
+  return `${lines.join('')}
+Next:
+${where ? `  cd ${where}\n` : ''}  runledger reconcile --dry-run   # what would run, and why
+  runledger reconcile             # run it, and commit its outcome
+`;
 }

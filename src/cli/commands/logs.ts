@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { hostname } from 'node:os';
 import { usageError } from '../../errors.ts';
 import type { LedgerView } from '../../ledger/port.ts';
@@ -33,6 +33,7 @@ interface LogsOptions extends CommonOptions, RepositoryOptions, ClusterOptions, 
   readonly service?: string;
   readonly since?: string;
   readonly timestamps?: boolean;
+  readonly output: 'text' | 'json';
 }
 
 export function logsCommand(command: Command, context: Context): Command {
@@ -46,6 +47,11 @@ export function logsCommand(command: Command, context: Context): Command {
     .option('--service <name>', 'a service in place of the steps, while it runs in a cluster')
     .option('--since <time>', 'only what was printed later: 5m, 1h30m, or an RFC 3339 time')
     .option('--timestamps', 'with the time, step and stream of each line, as the ledger keeps them')
+    .addOption(
+      new Option('-o, --output <format>', 'text: as it was printed; json: an object a line')
+        .choices(['text', 'json'])
+        .default('text'),
+    )
     .option('--kubeconfig <file>', 'the cluster of runs that go on; default: KUBECONFIG, else ~/.kube/config')
     .option('--context <name>', 'the context of the kubeconfig; default: the current one')
     .option('-n, --namespace <name>', "the namespace of the jobs; default: the context's")
@@ -74,7 +80,7 @@ async function logs(job: string, options: LogsOptions, { io }: Context): Promise
   const choice: LineChoice = {
     step: options.step,
     since: options.since === undefined ? undefined : sinceTime(options.since, Date.now()),
-    timestamps: options.timestamps === true,
+    form: options.output === 'json' ? 'json' : options.timestamps === true ? 'stored' : 'plain',
   };
   const stop = stopSignals(io, { first: () => undefined, second: () => undefined });
   const repository = await openTarget(options.in, options, io, stop.hard);

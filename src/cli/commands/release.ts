@@ -4,15 +4,15 @@ import { identityOf, LABELS, MANAGER } from '../../render/labels.ts';
 import { openCluster } from '../../runner/kubernetes/client.ts';
 import { deleteObjects, listObjects } from '../../runner/kubernetes/objects.ts';
 import { removeFinalizer } from '../../runner/kubernetes/release.ts';
-import { configMaps, pods } from '../../runner/kubernetes/wire.ts';
+import { configMaps, type Pod, pods } from '../../runner/kubernetes/wire.ts';
 import { EXIT } from '../exit.ts';
-import type { LogOptions } from '../logger.ts';
-import { withLogOptions } from '../options.ts';
+import { type CommonOptions, withLogOptions, withOutput } from '../options.ts';
+import { print } from '../print.ts';
 import type { Context } from '../program.ts';
 import { stopSignals } from '../signals.ts';
 import { VERSION } from '../version.ts';
 
-interface ReleaseOptions extends LogOptions {
+interface ReleaseOptions extends CommonOptions {
   readonly namespace?: string;
   readonly installation?: string;
   readonly source?: string;
@@ -22,7 +22,7 @@ interface ReleaseOptions extends LogOptions {
 }
 
 export function releaseCommand(command: Command, context: Context): Command {
-  withLogOptions(command)
+  withLogOptions(withOutput(command))
     .description('let go of the pods of a ledger that is gone for good: their outcomes are lost')
     .option('-n, --namespace <name>', "the namespace of the jobs; default: the context's")
     .option('--installation <name>', 'only of this installation')
@@ -56,17 +56,12 @@ async function release(options: ReleaseOptions, { io }: Context): Promise<number
     const namespace = options.namespace ?? cluster.namespace;
     const labelSelector = selector(options);
     const found = await listObjects(cluster, pods, { namespace, labelSelector }, { signal });
-    const runs = new Set(found.items.flatMap((pod) => nameOf(identityOf(pod))));
-    if (runs.size === 0) {
-      io.stdout.write(`nothing is held in namespace ${namespace}\n`);
-      return EXIT.ok;
-    }
-    io.stdout.write(
-      [...runs]
-        .sort()
-        .map((run) => `${run}\n`)
-        .join(''),
-    );
+    const runs = new Map(found.items.flatMap(heldRun));
+    const held = [...runs].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, run]) => run);
+    const tell = (released: boolean): void =>
+      print(io, options.output, { namespace, released, runs: held }, () => heldText(held, namespace, released));
+    if (held.length === 0 || !options.yes) tell(false);
+    if (held.length === 0) return EXIT.ok;
     if (!options.yes) {
       throw usageError('NotConfirmed', `${runs.size} runs would be let go, and how they ended would be in no ledger`, {
         hint: 'add --yes to do it',
@@ -76,7 +71,7 @@ async function release(options: ReleaseOptions, { io }: Context): Promise<number
     await deleteObjects(cluster, configMaps, { namespace, labelSelector }, { signal });
     for (const pod of found.items) await removeFinalizer({ cluster, namespace }, pod, signal);
     await deleteObjects(cluster, pods, { namespace, labelSelector }, { signal });
-    io.stdout.write(`let go of ${runs.size} runs\n`);
+    tell(true);
     return EXIT.ok;
   } finally {
     await cluster.close();
@@ -84,8 +79,28 @@ async function release(options: ReleaseOptions, { io }: Context): Promise<number
   }
 }
 
-const nameOf = (identity: ReturnType<typeof identityOf>): readonly string[] =>
-  identity ? [`${identity.source}: ${identity.job} #${identity.run}`] : [];
+/** A run whose pods are held. */
+interface HeldRun {
+  readonly source: string;
+  readonly job: string;
+  readonly run: number;
+}
+
+const nameOf = ({ source, job, run }: HeldRun): string => `${source}: ${job} #${run}`;
+
+function heldRun(pod: Pod): readonly (readonly [string, HeldRun])[] {
+  const identity = identityOf(pod);
+  if (!identity) return [];
+  const { source, job, run } = identity;
+  const held = { source, job, run };
+  return [[nameOf(held), held]];
+}
+
+function heldText(runs: readonly HeldRun[], namespace: string, released: boolean): string {
+  if (runs.length === 0) return `nothing is held in namespace ${namespace}\n`;
+  const end = released ? `let go of ${runs.length} runs\n` : '';
+  return `${runs.map((run) => `${nameOf(run)}\n`).join('')}${end}`;
+}
 
 function selector({ installation, source }: ReleaseOptions): string {
   return [

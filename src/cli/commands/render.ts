@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { closest } from 'fastest-levenshtein';
 import { resolve } from 'node:path';
 import { usageError } from '../../errors.ts';
@@ -33,6 +33,7 @@ interface RenderOptions extends LogOptions {
   readonly image?: string;
   readonly run: string;
   readonly param?: readonly string[];
+  readonly output: 'json' | 'yaml';
 }
 
 export function renderCommand(command: Command, context: Context): Command {
@@ -44,7 +45,12 @@ export function renderCommand(command: Command, context: Context): Command {
     .option('--installation <name>', 'the installation that their names are made for', 'runledger')
     .option('--image <image>', "runledger's own image, for the gates of jobs with several steps")
     .option('--run <number>', 'the number of the run', '1')
-    .option('--param <name=value>', 'a parameter of the job; may be repeated', collect);
+    .option('--param <name=value>', 'a parameter of the job; may be repeated', collect)
+    .addOption(
+      new Option('-o, --output <format>', 'yaml: a document for each object; json: one List of them')
+        .choices(['yaml', 'json'])
+        .default('yaml'),
+    );
   return command.action(async (job: string, options: RenderOptions) => {
     context.exit(await render(job, options, context));
   });
@@ -101,6 +107,9 @@ async function render(name: string, options: RenderOptions, { io }: Context): Pr
   const podContext = { ...context, image, imagePullSecrets: [], podDefaults: {}, payload: owner(payload), address };
   const tasks = tasksOf(record.spec).filter((task) => !taskRecord(record, task).nothingLeft);
   const pods = tasks.map((task) => renderPod({ record, task, attempt: 1, context: podContext }));
-  io.stdout.write(toYaml([claim, payload, ...pods, renderBudget(context)]));
+  const objects = [claim, payload, ...pods, renderBudget(context)];
+  const list = { apiVersion: 'v1', kind: 'List', items: objects };
+  if (options.output === 'json') io.stdout.write(`${JSON.stringify(list, null, 2)}\n`);
+  else io.stdout.write(toYaml(objects));
   return EXIT.ok;
 }

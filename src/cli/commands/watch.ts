@@ -7,9 +7,15 @@ import type { Picture } from '../live/picture.ts';
 import { openScreen } from '../live/screen.ts';
 import { eventLine, type Room, topText, watchText } from '../live/tables.ts';
 import { Option } from 'commander';
+import { type Output, withOutput } from '../options.ts';
+import { print } from '../print.ts';
 import type { Context } from '../program.ts';
 import { stopSignals, untilStopped } from '../signals.ts';
 import { type Io, paintFor, widthOf } from '../terminal.ts';
+
+interface TopOptions extends LookOptions {
+  readonly output: Output;
+}
 
 interface WatchOptions extends LookOptions {
   readonly output: 'text' | 'json';
@@ -30,9 +36,11 @@ export function watchCommand(command: Command, context: Context): Command {
 }
 
 export function topCommand(command: Command, context: Context): Command {
-  withLookOptions(command).description('show the tasks that run now, and the queue; once, where there is no terminal');
-  return command.action(async (options: LookOptions) => {
-    context.exit(await look(options, context, undefined, ({ io }) => topShow(io)));
+  withOutput(withLookOptions(command)).description(
+    'show the tasks that run now, and the queue; once, where there is no terminal, or with -o json',
+  );
+  return command.action(async (options: TopOptions) => {
+    context.exit(await look(options, context, undefined, ({ io }) => topShow(io, options.output)));
   });
 }
 
@@ -130,11 +138,14 @@ function watchShow(io: Io, output: WatchOptions['output']): Show {
   return io.stdout.isTTY ? screenShow(io, watchText, 'runledger watch') : lines(io, eventLine);
 }
 
-function topShow(io: Io): Show {
-  if (io.stdout.isTTY) return screenShow(io, topText, 'runledger top');
+function topShow(io: Io, output: Output): Show {
+  if (output === 'text' && io.stdout.isTTY) return screenShow(io, topText, 'runledger top');
   return {
     take(picture) {
-      io.stdout.write(topText(picture, { width: widthOf(io.stdout, io.env), paint: paintFor(io.stdout, io.env) }));
+      const room = { width: widthOf(io.stdout, io.env), paint: paintFor(io.stdout, io.env) };
+      const { at, going, waits } = picture;
+      const machine = { at, runs: [...going.values()], waits: Object.fromEntries(waits) };
+      print(io, output, machine, () => topText(picture, room));
       return false;
     },
     trouble: (message) => tell(io, message),

@@ -47,9 +47,9 @@ export const JOBS_ROLE: readonly Permission[] = [
   {
     group: '',
     resource: 'secrets',
-    verbs: ['get'],
+    verbs: ['get', 'create'],
     without:
-      'jobs with Secrets are refused, unless the Role names theirs (resourceNames): their values have to be redacted',
+      'get is for jobs with Secrets (a Role may name theirs alone, by resourceNames), create for those with checkout or artifacts',
     needed: false,
   },
   {
