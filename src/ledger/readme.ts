@@ -43,7 +43,11 @@ const TOTALS_ORDER: readonly string[] = [
 ];
 
 const NOTE = '<!-- Written by runledger. What you change here is overwritten. -->';
-const HEAD = '| job | result | run | when (UTC) | duration | next (UTC) |\n| --- | --- | --- | --- | --- | --- |';
+const RULE = '| :-- | --- | --- | --- | --- | --- |';
+/** No-break spaces about as wide as a letter. One of them would be enough of U+2007, but Gitea warns of that in a file. */
+const LETTER_SPACE = '\u00a0\u00a0';
+/** Longer names may be broken at their hyphens. */
+const NAME_ROOM = 24;
 
 /** Whether the ledger has so many jobs that the tables are in the buckets' READMEs. */
 export function isLarge(statuses: ReadonlyMap<string, JobStatus>): boolean {
@@ -134,7 +138,16 @@ function removedLine(removed: readonly JobStatus[]): string {
 }
 
 function table(statuses: readonly JobStatus[], toRoot: string): string {
-  return [HEAD, ...statuses.map((status) => row(status, toRoot))].join('\n');
+  return [head(statuses), RULE, ...statuses.map((status) => row(status, toRoot))].join('\n');
+}
+
+/**
+ * The titles. Browsers break names at their hyphens as soon as a message wants room, and every row is two lines high: the first
+ * title is as wide as the longest name, and cannot be broken.
+ */
+function head(statuses: readonly JobStatus[]): string {
+  const longest = Math.min(NAME_ROOM, Math.max(0, ...statuses.map(({ job }) => job.length)));
+  return `| job${LETTER_SPACE.repeat(Math.max(0, longest - 'job'.length))} | result | run | when (UTC) | duration | next (UTC) |`;
 }
 
 function row(status: JobStatus, toRoot: string): string {

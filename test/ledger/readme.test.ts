@@ -99,4 +99,22 @@ test('the same statuses in another order make the same README', () => {
   assert.is(rootReadme(new Map([...statuses].reverse()), []), rootReadme(statuses, []));
 });
 
+test('the title of the first column is as wide as the longest name, so that names stay whole', () => {
+  const titleOf = (count: number, name: (index: number) => string): string => {
+    const statuses = new Map(
+      [...manyStatuses(count, ran).values()].map((status, index) => {
+        const job = name(index);
+        return [job, { ...status, job }];
+      }),
+    );
+    return /^\| (job\u00a0*) \| result/m.exec(rootReadme(statuses, []))?.[1] ?? '';
+  };
+  assert.is(titleOf(2, (index) => (index === 0 ? 'a' : 'nightly-report')).length, 3 + 2 * 11);
+  assert.is(
+    titleOf(1, () => 'a'),
+    'job',
+  );
+  assert.is(titleOf(1, () => `${'a-'.repeat(19)}a`).length, 3 + 2 * 21, 'a very long one may be broken');
+});
+
 test.run();
