@@ -32,6 +32,7 @@ function addTests(it: TestCluster, root: string): void {
     clock: 'ok',
     pods: 'ok',
     'pods/log': 'ok',
+    'pods/exec': 'ok',
     configmaps: 'ok',
     'configmaps/finalizers': 'ok',
     events: 'ok',

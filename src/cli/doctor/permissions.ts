@@ -25,6 +25,13 @@ export const JOBS_ROLE: readonly Permission[] = [
   { group: '', resource: 'pods/log', verbs: ['get'], without: 'no log can be read', needed: true },
   {
     group: '',
+    resource: 'pods/exec',
+    verbs: ['get', 'create'],
+    without: 'jobs that name a RunnerSet (runsOn) cannot be handed to its warm pods',
+    needed: false,
+  },
+  {
+    group: '',
     resource: 'configmaps',
     verbs: ['get', 'list', 'watch', 'create', 'patch', 'deletecollection'],
     without: 'no run can be claimed or let go',
