@@ -138,14 +138,17 @@ life(
 life('a claim is made once, and so is an attempt', () =>
   withWorld(async (world) => {
     const [one, two] = [world.runner(), world.runner()];
-    const record = recordOf({ run: `echo x >> ${world.dir}/ran` });
+    const names = Array.from({ length: 20 }, (_, index) => `f${index}`);
+    const run = `cat ${names.map((name) => `"$RUNLEDGER_FILES/${name}"`).join(' ')} >> ${world.dir}/ran`;
+    const record = recordOf({ files: names.map((path) => ({ path, content: 'x' })), run });
+    const files = names.map((path) => ({ path, mode: 0o644, content: Buffer.from('x') }));
     const results = await Promise.all([one, two, one, two].map((runner) => runner.claim(record, never)));
     assert.is(results.filter((result) => result === 'claimed').length, 2, 'its own claim is one');
     const mine = results[0] === 'claimed' ? one : two;
-    await Promise.all([1, 2, 3].map(() => mine.start(record, [], first(record), never)));
+    await Promise.all([1, 2, 3].map(() => mine.start(record, files, first(record), never)));
     await waitForEnd(mine, record);
-    await mine.start(record, [], first(record), never);
-    assert.is(await readFile(join(world.dir, 'ran'), 'utf8'), 'x\n');
+    await mine.start(record, files, first(record), never);
+    assert.is(await readFile(join(world.dir, 'ran'), 'utf8'), 'x'.repeat(names.length));
     assert.equal(readdirSync(join(world.stateDir, 'staging')), []);
   }),
 );

@@ -125,6 +125,17 @@ export function createRunStore(state: StatePaths, workspaces: string | undefined
     return pathsWithin(join(state.runs, name));
   };
   const readLog = (path: string): Promise<Buffer> => readFile(path);
+  /** By run: two at once would take away each other's files. Only the process whose claim it is puts anything down. */
+  const holding = new Map<string, Promise<void>>();
+  const putDown = async (record: RunRecord, fill: (to: RunPaths) => Promise<void>): Promise<void> => {
+    const at = paths(record);
+    if (await exists(at.record)) return;
+    // Files that a crash has left behind are written anew: only the record says that they are whole.
+    await removeTree(at.files);
+    await fill(at);
+    await syncFolders(at.files);
+    await createDurably(at.record, json(record));
+  };
 
   return {
     paths,
@@ -145,14 +156,11 @@ export function createRunStore(state: StatePaths, workspaces: string | undefined
       return placed;
     },
     readRecord: ({ record }) => readJson<RunRecord>(record),
-    async hold(record, fill) {
-      const at = paths(record);
-      if (await exists(at.record)) return;
-      // Files that a crash has left behind are written anew: only the record says that they are whole.
-      await removeTree(at.files);
-      await fill(at);
-      await syncFolders(at.files);
-      await createDurably(at.record, json(record));
+    hold(record, fill) {
+      const name = runName(record);
+      const underWay = holding.get(name) ?? putDown(record, fill).finally(() => holding.delete(name));
+      holding.set(name, underWay);
+      return underWay;
     },
     async makeAttempt(key, attempt) {
       await makeFolderDurably(paths(key).attempts);
