@@ -10,5 +10,6 @@ export function detectSystem(bytes: Uint8Array): System | undefined {
   );
   if (documents.some(({ apiVersion, kind }) => typeof apiVersion === 'string' && typeof kind === 'string'))
     return 'kubernetes';
-  return undefined;
+  const [first] = documents;
+  return first !== undefined && 'on' in first && 'jobs' in first ? 'github' : undefined;
 }

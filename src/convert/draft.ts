@@ -33,6 +33,10 @@ export function createDraft(name: string, source: FieldPath): Draft {
   const comments: Comment[] = [
     { path: ['spec', 'exitCodes'], todo: false, text: 'every exit code but 0 is a failure, as it was before' },
   ];
+  const add = (comment: Comment): void => {
+    const isSame = (other: Comment): boolean => JSON.stringify(other) === JSON.stringify(comment);
+    if (!comments.some(isSame)) comments.push(comment);
+  };
   return {
     name,
     source,
@@ -40,8 +44,8 @@ export function createDraft(name: string, source: FieldPath): Draft {
     annotations: {},
     spec: { exitCodes: { warning: [], skipped: [] } },
     comments,
-    todo: (path, text) => void comments.push({ path, todo: true, text }),
-    note: (path, text) => void comments.push({ path, todo: false, text }),
+    todo: (path, text) => add({ path, todo: true, text }),
+    note: (path, text) => add({ path, todo: false, text }),
   };
 }
 

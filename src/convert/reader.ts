@@ -19,12 +19,16 @@ export interface Fields {
   /** Names of the fields that have a value, in their order. */
   readonly keys: readonly string[];
   has(key: string): boolean;
+  /** Whether it is there, be it without a value. The field counts as read if it has none. */
+  isWritten(key: string): boolean;
   /** The value as a text: numbers and booleans as they are written in JSON. */
   text(key: string): string | undefined;
   integer(key: string): number | undefined;
   flag(key: string): boolean | undefined;
   /** A list of texts. */
   texts(key: string): readonly string[] | undefined;
+  /** A list of texts and of mappings that are to be read one by one. */
+  mixed(key: string): readonly (string | Fields)[];
   /** A mapping of texts. */
   textMap(key: string): Readonly<Record<string, string>> | undefined;
   /** A mapping whose fields are to be read one by one; undefined where it is none, or not there. */
@@ -72,8 +76,13 @@ interface Marks {
 export function createReader(document: unknown): Reader {
   const troubles: Trouble[] = [];
   const marks: Marks = { taken: new Set(), opened: new Set(), asked: new Map() };
-  const report: Reader['report'] = (severity, path, message, place = 'key') =>
-    void troubles.push({ severity, path, place, message });
+  const said = new Set<string>();
+  const report: Reader['report'] = (severity, path, message, place = 'key') => {
+    const trouble: Trouble = { severity, path, place, message };
+    // What several jobs have in common is read for each of them.
+    if (!said.has(JSON.stringify(trouble))) troubles.push(trouble);
+    said.add(JSON.stringify(trouble));
+  };
   marks.opened.add(keyOf([]));
   if (!isMapping(document)) report('error', [], wrongType(document, ['object']), 'value');
   return {
@@ -109,16 +118,38 @@ function fieldsOf(value: Mapping, path: FieldPath, marks: Marks, report: Reader[
     marks.opened.add(keyOf(at(key)));
     return written(key) ?? undefined;
   };
+  const listOfFields = (key: string, withTexts: boolean): readonly (string | Fields)[] => {
+    const found = open(key);
+    if (found === undefined) return [];
+    if (!Array.isArray(found)) {
+      report('error', at(key), wrongType(found, ['array']), 'value');
+      return [];
+    }
+    return found.flatMap((item: unknown, index): readonly (string | Fields)[] => {
+      const below = [...at(key), index];
+      const text = withTexts ? textOf(item) : undefined;
+      (text === undefined ? marks.opened : marks.taken).add(keyOf(below));
+      if (text !== undefined) return [text];
+      if (isMapping(item)) return [fieldsOf(item, below, marks, report)];
+      report('error', below, wrongType(item, ['object']), 'value');
+      return [];
+    });
+  };
   const say =
     (severity: Trouble['severity']) =>
     (key: string, message: string): void => {
-      take(key);
+      // What is looked into counts by itself, also where all of it is refused.
+      if (!marks.opened.has(keyOf(at(key)))) take(key);
       report(severity, at(key), message);
     };
   return {
     path,
     keys: Object.keys(value).filter((key) => (value[key] ?? undefined) !== undefined),
     has: (key) => (written(key) ?? undefined) !== undefined,
+    isWritten(key) {
+      if (Object.hasOwn(value, key) && value[key] === null) take(key);
+      return Object.hasOwn(value, key);
+    },
     type: (key) => ((written(key) ?? undefined) === undefined ? undefined : jsonType(written(key))),
     take,
     text: (key) => typed(key, 'string', textOf),
@@ -133,21 +164,8 @@ function fieldsOf(value: Mapping, path: FieldPath, marks: Marks, report: Reader[
       report('error', at(key), wrongType(found, ['object']), 'value');
       return undefined;
     },
-    items(key) {
-      const found = open(key);
-      if (found === undefined) return [];
-      if (!Array.isArray(found)) {
-        report('error', at(key), wrongType(found, ['array']), 'value');
-        return [];
-      }
-      return found.flatMap((item: unknown, index) => {
-        const below = [...at(key), index];
-        marks.opened.add(keyOf(below));
-        if (isMapping(item)) return [fieldsOf(item, below, marks, report)];
-        report('error', below, wrongType(item, ['object']), 'value');
-        return [];
-      });
-    },
+    items: (key) => listOfFields(key, false) as readonly Fields[],
+    mixed: (key) => listOfFields(key, true),
     loss: say('loss'),
     error: say('error'),
     note: say('note'),

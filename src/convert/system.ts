@@ -1,7 +1,7 @@
 import type { Draft } from './draft.ts';
 import type { Reader } from './reader.ts';
 
-export const SYSTEMS = ['kubernetes'] as const;
+export const SYSTEMS = ['opslevel', 'alfred', 'semaphore', 'github', 'kubernetes'] as const;
 
 /** Where job files come from. */
 export type System = (typeof SYSTEMS)[number];
@@ -11,7 +11,7 @@ export interface Surroundings {
   /** What a job is called that has no name: the file's, without folder and extension. */
   readonly fileName: string;
   /** The text of a scalar as it is written, where it is without quotes. */
-  written(path: readonly (string | number)[]): string | undefined;
+  readonly written: (path: readonly (string | number)[]) => string | undefined;
 }
 
 /** Turns a document of another system into jobs. What it does not read is reported by whoever calls it. */

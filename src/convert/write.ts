@@ -45,8 +45,8 @@ function entryLines(
     const line = `${indent}${name} ${inFlow(value, path) ?? ''}`;
     if (!line.endsWith(' ') && line.length <= WIDTH) return [line];
   }
-  if (typeof value !== 'object' || value === null || Object.keys(value).length === 0)
-    return plain({ [key]: value }, indent);
+  if (typeof value !== 'object' || value === null) return plain({ [key]: value }, indent);
+  if (Object.keys(value).length === 0) return [`${indent}${name} ${Array.isArray(value) ? '[]' : '{}'}`];
   const below = Array.isArray(value)
     ? listLines(value, path, `${indent}  `, comments)
     : mappingLines(value as Mapping, path, `${indent}  `, comments);
@@ -60,7 +60,9 @@ const isScalar = (value: unknown): boolean => typeof value !== 'object' || value
 
 /** Short lists of words, and small mappings further down, on one line, as a person writes them. */
 function inFlow(value: unknown, path: FieldPath): string | undefined {
-  if (typeof value !== 'object' || value === null || path.length < 3) return undefined;
+  const isItem = typeof path.at(-1) === 'number';
+  const least = Array.isArray(value) ? 2 : isItem ? 4 : 3;
+  if (typeof value !== 'object' || value === null || path.length < least) return undefined;
   const items: readonly unknown[] = Object.values(value);
   const isSmall = Array.isArray(value) || items.length <= 3;
   if (items.length === 0 || !isSmall || !items.every((item) => isScalar(item) && !String(item).includes('\n')))

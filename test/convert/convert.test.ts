@@ -51,9 +51,11 @@ type Path = readonly (string | number)[];
 
 /** What the cluster writes into its objects: it says nothing about the job. */
 const OF_THE_CLUSTER = /^(items\.\d+\.)?(status\b|metadata\.(uid|creationTimestamp|resourceVersion|managedFields))/;
+/** Values that are not said for what they are: secrets, and how an agent reaches its server. */
+const UNSAID =
+  /^(variables\.1\.value|ssh_public_keys\.\d+|compose\.image_pull_credentials\.\d+\..*\.value|callbacks\.\w+|logger\.(url|token))$/;
 /** Objects of other kinds are named, and passed over as a whole. */
-const isPassedOver = (document: unknown): boolean =>
-  !/Job|List/.test(String((document as { kind?: unknown }).kind ?? 'Job'));
+const isPassedOver = (document: unknown): boolean => !/"kind":"\w*(Job|List)"/.test(JSON.stringify(document));
 
 interface Spot {
   readonly fixture: Fixture;
@@ -114,9 +116,12 @@ function otherThan(value: unknown): unknown {
 
 complete('every value makes a difference', () => {
   const silent: string[] = [];
+  const unchanged = new Map<string, string>();
   for (const spot of spots) {
-    if (typeof spot.value === 'object') continue;
-    const before = saidWith(spot, (value) => value);
+    if (typeof spot.value === 'object' || UNSAID.test(spot.path.join('.'))) continue;
+    const key = JSON.stringify([spot.fixture.system, spot.fixture.name, spot.document]);
+    const before = unchanged.get(key) ?? saidWith(spot, (value) => value);
+    unchanged.set(key, before);
     const after = saidWith(spot, otherThan);
     if (strip(before) === strip(after))
       silent.push(`${spot.fixture.system}/${spot.fixture.name}: ${spot.path.join('.')}`);
@@ -147,12 +152,10 @@ hostile('what YAML can do to a reader is refused', () => {
 
 hostile('values of the wrong type are errors, and nothing throws', () => {
   const shapes: readonly unknown[] = [[], {}, 'x', 7, true, [[]], [{}], { a: [] }, null];
-  for (const [index, spot] of spots.entries())
-    for (const at of [index, index + 2, index + 5])
-      assert.type(
-        saidWith(spot, () => shapes[at % shapes.length]),
-        'string',
-      );
+  for (const [index, spot] of spots.entries()) {
+    const said = saidWith(spot, () => shapes[index % shapes.length]);
+    assert.type(said, 'string');
+  }
 });
 
 hostile('text of the input stays text', () => {
