@@ -25,7 +25,7 @@ export function convertAlfred({ root }: Reader, { fileName }: Surroundings): rea
   services(root.fields('services'), draft);
   tasks(root, draft);
   steps(root, draft);
-  draft.spec['artifacts'] = { paths: ['**'] };
+  draft.spec['artifacts'] = {};
   draft.note(['spec', 'artifacts'], 'what lay in ALFRED_OUTPUT was kept');
   return [draft];
 }

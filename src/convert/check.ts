@@ -21,6 +21,7 @@ const CONTEXT: PodContext = {
   imagePullSecrets: [],
   podDefaults: {},
   payload: { name: 'payload', uid: UNKNOWN_UID },
+  address: 'http://runledger:8080',
 };
 
 /**

@@ -98,7 +98,11 @@ test('two jobs of one name, a missing file and a file that is no YAML are errors
   const broken = await cli(['convert', '--from', 'kubernetes', 'broken.yaml'], { cwd: folder });
   assert.is(broken.code, 3);
   assert.match(broken.stderr, /^error: broken\.yaml:1:/m);
-  for (const { stderr } of [twice, missing, broken]) assert.not.match(stderr, /\n\s+at /);
+  writeFileSync(path.join(folder, 'long.yaml'), `a: ${'x'.repeat(3_000_000)}`);
+  const long = await cli(['convert', '--from', 'opslevel', 'long.yaml'], { cwd: folder });
+  assert.is(long.code, 3);
+  assert.match(long.stderr, /^error: long\.yaml:1:1: the file has 1\.\d MiB/m);
+  for (const { stderr } of [twice, missing, broken, long]) assert.not.match(stderr, /\n\s+at /);
 });
 
 test.run();

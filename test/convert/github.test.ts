@@ -154,6 +154,14 @@ for (const [what, text, message] of refused)
     for (const problem of problems) assert.match(problem, /^job\.yaml:1:\d+: /);
   });
 
+test('pull requests are a trigger, or a comment where this version can not do that yet', () => {
+  const { jobs } = convert('github', workflow({}, { on: { pull_request: { paths: ['src/**'] } } }));
+  assert.match(
+    jobs[0]?.text ?? '',
+    /^ {4}pullRequest:\n {6}paths: \[src\/\*\*\]$|TODO\(convert\): on\.pullRequest: \{"paths":\["src\/\*\*"\]\} belongs here/m,
+  );
+});
+
 test('a password of a registry is not shown', () => {
   const container = { image: 'a', credentials: { username: 'u', password: 'hunter2hunter2' } };
   const { jobs, problems, notes } = convert('github', workflow({ container }), true);

@@ -56,6 +56,11 @@ const convertsTo: readonly (readonly [what: string, text: string, fields: Readon
     { steps: [{ name: 'a', command: ['/a'], user: 0 }] },
   ],
   ['Allow', cronJob({}), { concurrency: { policy: 'allow' }, on: { schedule: { cron: '0 2 * * *' } } }],
+  [
+    'a time zone in the schedule',
+    cronJob({ schedule: 'CRON_TZ=Europe/Zurich 0 3 * * *' }),
+    { on: { schedule: { cron: '0 3 * * *', timeZone: 'Europe/Zurich' } } },
+  ],
   ['Forbid', cronJob({ concurrencyPolicy: 'Forbid' }), { concurrency: { policy: 'skip' } }],
   [
     'a deadline of the start',

@@ -13,7 +13,7 @@ export interface Fixture {
   readonly system: System;
   readonly name: string;
   readonly text: string;
-  /** What it becomes; the file does not exist before it has been written for the first time. */
+  /** The file that holds what it becomes. */
   readonly target: string;
 }
 

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createReadStream, existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { type Conversion, convertFile, type ConvertedJob } from '../../convert/convert.ts';
 import { detectSystem } from '../../convert/detect.ts';
@@ -66,18 +66,19 @@ async function convertOne(
   return convertFile(bytes, { system, path, allowTodo });
 }
 
-/** The bytes of a file, of which no more is read than tells that it is too long. */
+/** The bytes of a file, of which no more is read than tells that it is too long. Throws `FileUnreadable`. */
 async function read(file: string, io: Io): Promise<Uint8Array> {
-  if (file !== '-')
-    return readFile(resolve(io.cwd, file)).catch((error: unknown) => {
-      throw usageError('FileUnreadable', `${file}: ${messageOf(error)}`);
-    });
+  const stream = file === '-' ? io.stdin : createReadStream(resolve(io.cwd, file), { end: YAML_LIMITS.bytes });
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of io.stdin) {
-    chunks.push(Buffer.from(chunk as Uint8Array));
-    length += chunks.at(-1)?.byteLength ?? 0;
-    if (length > YAML_LIMITS.bytes) break;
+  try {
+    for await (const chunk of stream) {
+      chunks.push(Buffer.from(chunk as Uint8Array));
+      length += chunks.at(-1)?.byteLength ?? 0;
+      if (length > YAML_LIMITS.bytes) break;
+    }
+  } catch (error) {
+    throw usageError('FileUnreadable', `${file}: ${messageOf(error)}`);
   }
   return Buffer.concat(chunks);
 }

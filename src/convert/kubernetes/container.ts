@@ -78,7 +78,9 @@ export function takeTermination(container: Fields): void {
   const log = container.text('terminationMessagePath') ?? '/dev/termination-log';
   if (log !== '/dev/termination-log')
     container.loss('terminationMessagePath', 'termination messages are not read; write ::error directives');
-  container.take('terminationMessagePolicy');
+  const policy = container.text('terminationMessagePolicy') ?? 'File';
+  if (policy !== 'File')
+    container.note('terminationMessagePolicy', `left out: ${policy}; the end of the log is on the ledger anyway`);
 }
 
 function commandOf(container: Fields, { values }: Variables, draft: Draft, path: FieldPath): object {

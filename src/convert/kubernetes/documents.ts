@@ -20,7 +20,8 @@ export function convertKubernetes(reader: Reader, surroundings: Surroundings): r
   const apiVersion = root.text('apiVersion') ?? '';
   if (apiVersion !== 'v1' && apiVersion !== 'batch/v1')
     root.error('apiVersion', `${JSON.stringify(apiVersion)} is not known for a list; write v1`);
-  root.take('metadata');
+  const ofList = root.fields('metadata');
+  for (const key of ['resourceVersion', 'selfLink', 'continue', 'remainingItemCount']) ofList?.take(key);
   return root.items('items').flatMap((item) => convertObject(item, surroundings));
 }
 
@@ -34,7 +35,10 @@ function convertObject(object: Fields, { fileName }: Surroundings): readonly Dra
     return [];
   }
   const metadata = object.fields('metadata');
-  const name = metadata?.text('name') ?? metadata?.text('generateName')?.replace(/-$/, '');
+  const generated = metadata?.text('generateName')?.replace(/-$/, '');
+  // What the cluster has named itself has letters and digits at its end, new ones each time.
+  const name = generated ?? metadata?.text('name');
+  if (generated !== undefined && metadata?.has('name')) metadata.note('name', `left out: ${metadata.text('name')}`);
   const draft = createDraft(jobName(name, fileName), object.path);
   noteRenamed(draft, name);
   if (metadata) convertMetadata(metadata, draft);

@@ -69,7 +69,8 @@ export function convertPod(pod: Fields, draft: Draft): void {
 
 function otherFields(pod: Fields, overlay: Record<string, unknown>, draft: Draft): void {
   const account = pod.text('serviceAccountName') ?? pod.text('serviceAccount');
-  pod.take('serviceAccount');
+  if (pod.has('serviceAccount') && pod.text('serviceAccount') !== account)
+    pod.error('serviceAccount', `differs from serviceAccountName, ${account}; keep one of them`);
   if (account !== undefined && account !== 'default') {
     overlay['serviceAccountName'] = account;
     draft.todo(['spec', 'pod', 'serviceAccountName'], "the source's policy has to allow this service account");
