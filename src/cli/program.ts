@@ -45,6 +45,7 @@ type Build = (command: Command, context: Context) => Command;
 const COMMANDS = {
   reconcile: async (): Promise<Build> => (await import('./commands/reconcile.ts')).reconcileCommand,
   validate: async (): Promise<Build> => (await import('./commands/validate.ts')).validateCommand,
+  convert: async (): Promise<Build> => (await import('./commands/convert.ts')).convertCommand,
   run: async (): Promise<Build> => (await import('./commands/run.ts')).runCommand,
   rerun: async (): Promise<Build> => (await import('./commands/rerun.ts')).rerunCommand,
   cancel: async (): Promise<Build> => (await import('./commands/cancel.ts')).cancelCommand,
