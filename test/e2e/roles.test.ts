@@ -181,7 +181,7 @@ async function assertAnswers(roles: Roles): Promise<void> {
     ['yes', 'create', 'secrets', inJobs],
     ['no', 'patch', 'secrets', inJobs],
     ['no', 'delete', 'secrets', inJobs],
-    ['no', 'create', 'pods/exec', inJobs],
+    ['yes', 'create', 'pods/exec', inJobs],
     ['no', 'create', 'pods/ephemeralcontainers', inJobs],
     ['no', 'delete', 'poddisruptionbudgets.policy', inJobs],
     ['no', 'create', 'serviceaccounts/token', inJobs],
