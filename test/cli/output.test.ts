@@ -20,8 +20,8 @@ test.before.each(async (context) => {
 });
 test.after.each(({ remove }) => remove());
 
-/** Commands that print no data: they go on for as long as they live, or print a script. */
-const WITHOUT = new Set(['controller', 'attempt', 'completion', 'complete', 'help']);
+/** Commands that print no data: they go on for as long as they live, or print a script or manifests. */
+const WITHOUT = new Set(['controller', 'convert', 'attempt', 'completion', 'complete', 'help']);
 
 test('every command that prints data has -o', async ({ run }) => {
   const { stdout } = await run('--help');
