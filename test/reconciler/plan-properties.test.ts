@@ -173,8 +173,8 @@ const withClaims = (before: readonly LiveRun[], made: readonly LiveRun[]): reado
   return [...before.filter(({ record }) => !again.has(`${record.job} ${record.run}`)), ...made];
 };
 
-const identity = ({ job: name, trigger }: Pick<PlannedAction, 'job' | 'trigger'>): string =>
-  `${name} ${JSON.stringify(trigger)}`;
+const identity = ({ job: name, run, trigger }: Pick<PlannedAction, 'job' | 'run' | 'trigger'>): string =>
+  `${name} ${run} ${JSON.stringify(trigger)}`;
 
 const test = suite('properties of the plan');
 
