@@ -12,6 +12,11 @@ export interface FollowLogOptions {
   readonly clock: Clock;
   /** Whether the container is known to have ended. */
   readonly hasEnded: () => boolean;
+  /**
+   * Whether its pod is being deleted: a kubelet says how the containers of such a pod ended only when the last of them has, and their
+   * logs are gone soon after. So whoever waited for that would come too late for those that end after this one.
+   */
+  readonly isGoing?: () => boolean;
   /** Resolves when more is known of the container, after so many milliseconds, or when the signal aborts. */
   readonly news: (ms: number) => Promise<void>;
   readonly onText: TakeText;
@@ -95,13 +100,14 @@ async function readStream(options: FollowLogOptions, cursor: LogCursor): Promise
   return cursor.end() === 'gap' ? 'absent' : 'more';
 }
 
-/** Whether the container's end explains that of its stream. */
-async function endsSoon({ clock, hasEnded, news, signal }: FollowLogOptions): Promise<boolean> {
+/** Whether the container's end, or that of its pod, explains the end of its stream. */
+async function endsSoon({ clock, hasEnded, isGoing, news, signal }: FollowLogOptions): Promise<boolean> {
   const until = clock.monotonic() + STATUS_LAG_MS;
-  while (!hasEnded() && !signal.aborted) {
+  const isExplained = (): boolean => hasEnded() || isGoing?.() === true;
+  while (!isExplained() && !signal.aborted) {
     const left = until - clock.monotonic();
     if (left <= 0) return false;
     await news(left);
   }
-  return hasEnded();
+  return isExplained();
 }

@@ -6,6 +6,7 @@ import { createRecorder, type Recorder } from '../../logs/recorder.ts';
 import { createRedactor, type SecretValue } from '../../logs/redact.ts';
 import type { AttemptOutput, OutputLine, RunRecord } from '../port.ts';
 import { createWholeLog, type LogKeeper, type WholeLog } from '../whole-log.ts';
+import { createEarlyText, type EarlyText } from './early-text.ts';
 import { followLog, type Missing } from './follow-log.ts';
 import { createNews } from './news.ts';
 import type { Scope } from './scope.ts';
@@ -84,9 +85,7 @@ export function createPodOutput(options: PodOutputOptions): PodOutput {
   /** False: it never began. */
   const begins = async (container: string): Promise<boolean> => {
     for (;;) {
-      const status = statusOf(container);
-      // A container that never was has no id, whatever its state says.
-      if ((status?.containerID ?? '') !== '' && status?.state?.waiting === undefined) return true;
+      if (hasBegun(container)) return true;
       if (isOver || once || signal.aborted) return false;
       await news.next(PAUSE_MS, signal);
     }
@@ -102,31 +101,52 @@ export function createPodOutput(options: PodOutputOptions): PodOutput {
         missing.push(`the log of step "${step}" is withheld, since nobody could redact it: ${messageOf(error)}`);
         continue;
       }
-      const unread = await readContainer(step, container, recorder).catch((error: unknown) => [messageOf(error)]);
+      const { text, whole: read } = listen(container);
+      const into = recorder;
+      const idle = createIdleWatch(() => into.peek());
+      text.turnTo((bytes, at) => {
+        into.write(step, 'stdout', bytes, new Date(at));
+        idle.touch();
+        limit?.refresh();
+      });
+      const unread = await read;
+      idle.stop();
+      into.flush();
+      if (text.leftOut > 0) unread.push(`${text.leftOut} bytes that came before its turn were left out`);
       missing.push(...unread.map((why) => `the log of step "${step}" could not be read to its end: ${why}`));
     }
     return missing;
   };
-  const readContainer = async (step: string, container: string, into: Recorder): Promise<Missing> => {
-    const idle = createIdleWatch(() => into.peek());
-    const missing = await followLog({
+  const listening = new Map<string, { readonly text: EarlyText; readonly whole: Promise<string[]> }>();
+  /** Reads a container's log, once. */
+  const listen = (container: string) => {
+    const known = listening.get(container);
+    if (known) return known;
+    const text = createEarlyText();
+    const read = followLog({
       cluster: scope.cluster,
       pod: { name: latest?.metadata?.name ?? '', namespace: scope.namespace },
       container,
       clock: scope.clock,
       hasEnded: () => isOver || statusOf(container)?.state?.terminated !== undefined,
+      isGoing,
       news: (ms) => news.next(ms, signal),
-      onText(text, at) {
-        into.write(step, 'stdout', text, new Date(at));
-        idle.touch();
-        limit?.refresh();
-      },
+      onText: text.take,
       once,
       signal,
-    });
-    idle.stop();
-    into.flush();
-    return missing;
+    }).then(
+      (why) => [...why],
+      (error: unknown) => [messageOf(error)],
+    );
+    const listener = { text, whole: read };
+    listening.set(container, listener);
+    return listener;
+  };
+  const isGoing = (): boolean => latest?.metadata?.deletionTimestamp !== undefined;
+  const hasBegun = (container: string): boolean => {
+    const status = statusOf(container);
+    // A container that never was has no id, whatever its state says.
+    return (status?.containerID ?? '') !== '' && status?.state?.waiting === undefined;
   };
 
   return {
@@ -134,6 +154,8 @@ export function createPodOutput(options: PodOutputOptions): PodOutput {
       latest = pod;
       news.ring();
       reading ??= readAll();
+      // The logs of a pod that is deleted are gone soon after its last container ends: for some, their turn would come too late.
+      if (isGoing() && !once) for (const { container } of steps) if (hasBegun(container)) listen(container);
     },
     async end(limitMs) {
       isOver = true;
