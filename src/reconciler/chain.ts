@@ -8,6 +8,8 @@ export interface Runs {
   readonly jobs: ReadonlyMap<string, DesiredJob>;
   readonly statuses: ReadonlyMap<string, JobStatus>;
   readonly liveByJob: ReadonlyMap<string, readonly LiveRun[]>;
+  /** Whether a run of the job in this chain is due that nobody has claimed yet; absent: whoever asks claims upstream first. */
+  readonly isDue?: (job: string, chain: string) => boolean;
 }
 
 /** A job that is needed, and with which results that is enough. */
@@ -47,7 +49,7 @@ export function gateOf(spec: Job['spec'], chain: string, runs: Runs): Gate {
     const live = liveOf(job, chain, runs).at(-1);
     const last = lastOf(job, chain, runs);
     if (live) waits ??= { kind: 'waits', for: `run ${live.record.run} of ${job}` };
-    else if (takesPart(job, chain, runs) && !recordedIn(job, chain, runs))
+    else if (runs.isDue?.(job, chain) || (takesPart(job, chain, runs) && !recordedIn(job, chain, runs)))
       waits ??= { kind: 'waits', for: `a run of ${job} in the same chain` };
     else if (!last) return { kind: 'shut', reason: 'UpstreamFailed', message: `${job}, which it needs, has never run` };
     else if (results.includes(last.result)) upstream.push({ job, run: last.run });
@@ -128,7 +130,7 @@ const hasRunIn = (job: string, chain: string, runs: Runs): boolean =>
 
 /** Whether a job has a run in the chain, or will have: a chained one does when any job that it needs does. */
 function takesPart(job: string, chain: string, runs: Runs, seen: Set<string> = new Set()): boolean {
-  if (hasRunIn(job, chain, runs)) return true;
+  if (hasRunIn(job, chain, runs) || runs.isDue?.(job, chain)) return true;
   const desired = runs.jobs.get(job);
   if (!desired || seen.has(job) || desired.manifest.spec.suspend === true || !isChained(desired.manifest.spec))
     return false;

@@ -7,6 +7,7 @@ import type { LiveRun } from '../runner/port.ts';
 import type { JobStatus, PlannedAction, Trigger } from '../schemas/index.ts';
 import { dueChains, isChained, type Runs } from './chain.ts';
 import { dueOf } from './instants.ts';
+import { chainOf } from './record.ts';
 
 /** A wish to run one job now, whatever its triggers say. */
 export interface RunRequest {
@@ -62,11 +63,31 @@ type Action = PlannedAction;
  */
 export function plan(input: PlanInput, keys: Iterable<string> = knownJobs(input)): readonly Action[] {
   const liveByJob = Map.groupBy(input.live, (run) => run.record.job);
-  const runs: Runs = { jobs: input.catalog.jobs, statuses: input.view.statuses, liveByJob };
-  return [...new Set(keys)].sort(compare).flatMap((name) => {
-    const actual = actualOf(input.view.statuses.get(name), liveByJob.get(name) ?? []);
-    return planJob(name, { ...input, runs }, actual);
-  });
+  const { statuses } = input.view;
+  const actualBy = (name: string): Actual => actualOf(statuses.get(name), liveByJob.get(name) ?? []);
+  const isDue = dueIn(input, actualBy);
+  const runs: Runs = { jobs: input.catalog.jobs, statuses, liveByJob, isDue };
+  return [...new Set(keys)].sort(compare).flatMap((name) => planJob(name, { ...input, runs }, actualBy(name)));
+}
+
+/**
+ * Whether a trigger of a job's own wants a run in a chain. Of one commit or instant, a job may have ended its run before another is
+ * claimed: whoever was to claim that one was cut off, or is busy.
+ */
+function dueIn(input: PlanInput, actualBy: (name: string) => Actual): NonNullable<Runs['isDue']> {
+  const known = new Map<string, ReadonlySet<string>>();
+  const chainsOf = (name: string): ReadonlySet<string> => {
+    const desired = input.catalog.jobs.get(name);
+    if (!desired) return new Set();
+    const due = [...dueBefore(desired, input, actualBy(name)), ...dueByCommit(desired, input, actualBy(name))];
+    if (due.length === 0 || input.refuses(desired).length > 0) return new Set();
+    return new Set(due.map(({ trigger }) => chainOf({ trigger }, input)));
+  };
+  return (name, chain) => {
+    const chains = known.get(name) ?? chainsOf(name);
+    known.set(name, chains);
+    return chains.has(chain);
+  };
 }
 
 /** Every job that the manifests, the ledger or the runner know of. */
@@ -77,7 +98,8 @@ export function knownJobs({ catalog, view, live }: Pick<PlanInput, 'catalog' | '
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-function actualOf(status: JobStatus | undefined, live: readonly LiveRun[]): Actual {
+function actualOf(status: JobStatus | undefined, runs: readonly LiveRun[]): Actual {
+  const live = runs.toSorted((a, b) => a.record.run - b.record.run);
   const newestCommit = live
     .filter((run) => run.record.trigger.kind === 'commit')
     .reduce<LiveRun | undefined>(
@@ -174,6 +196,18 @@ type Due = Pick<Action, 'reason' | 'message' | 'changes'> & { readonly trigger: 
 
 /** The runs that are due and not claimed yet, in the order of their numbers. */
 function dueRuns(desired: DesiredJob, input: JobInput, actual: Actual): readonly Due[] {
+  return [
+    ...dueBefore(desired, input, actual),
+    ...dueByNeeds(desired, input, actual),
+    ...dueByCommit(desired, input, actual),
+  ];
+}
+
+const obeysTriggers = ({ manifest }: DesiredJob, { triggers }: PlanInput): boolean =>
+  triggers && manifest.spec.suspend !== true;
+
+/** By requests and instants. */
+function dueBefore(desired: DesiredJob, input: PlanInput, actual: Actual): readonly Due[] {
   const requested = input.requests
     .filter((request) => request.job === desired.name && !isServed(request, actual))
     .map(({ id, rerunOf }): Due => ({
@@ -181,28 +215,35 @@ function dueRuns(desired: DesiredJob, input: JobInput, actual: Actual): readonly
       reason: 'Requested',
       message: `runs: requested${rerunOf === undefined ? '' : ` as a rerun of run ${rerunOf}`}`,
     }));
-  const { spec } = desired.manifest;
-  if (!input.triggers || spec.suspend === true) return requested;
+  if (!obeysTriggers(desired, input)) return requested;
   const instants = dueOf(desired, actual.status, actual.live, input.now).due.map((at): Due => ({
     trigger: { kind: 'schedule', at },
     reason: 'Scheduled',
     message: `runs: scheduled at ${at}`,
   }));
-  const since = actual.status && readySince(actual.status);
-  const chains =
-    isChained(spec) && since !== undefined
-      ? dueChains(desired, since, input.runs).map(({ trigger }): Due => ({
-          trigger,
-          reason: 'NeedsMet',
-          message: `runs: run ${trigger.run} of ${trigger.job} has ended`,
-        }))
-      : [];
-  return [
-    ...requested,
-    ...instants,
-    ...chains,
-    ...(isDue(desired, input, actual) ? [commitDue(desired, input, actual)] : []),
-  ];
+  return [...requested, ...instants];
+}
+
+function dueByNeeds(desired: DesiredJob, input: JobInput, { status }: Actual): readonly Due[] {
+  const since = status && readySince(status);
+  if (!obeysTriggers(desired, input) || !isChained(desired.manifest.spec) || since === undefined) return [];
+  return dueChains(desired, since, input.runs).map(({ trigger }): Due => ({
+    trigger,
+    reason: 'NeedsMet',
+    message: `runs: run ${trigger.run} of ${trigger.job} has ended`,
+  }));
+}
+
+/** Where the `commit` trigger wants a run: another digest than that of the newest commit run, and none that was passed over at this revision. */
+function dueByCommit(desired: DesiredJob, input: PlanInput, actual: Actual): readonly Due[] {
+  const { commitDigest, status } = actual;
+  if (!obeysTriggers(desired, input) || commitTrigger(desired.manifest.spec) === false) return [];
+  if (desired.digest === commitDigest) return [];
+  const wasPassedOver = (status?.lastRuns ?? []).some(
+    ({ digest, trigger }) =>
+      digest === desired.digest && trigger.kind === 'commit' && trigger.revision === input.catalog.revision,
+  );
+  return wasPassedOver ? [] : [commitDue(desired, input, actual)];
 }
 
 /** Since when the job can run: RFC 3339. */
@@ -216,18 +257,6 @@ function isServed({ id }: RunRequest, { live, status }: Actual): boolean {
     ...(status?.lastRuns ?? []).map(({ trigger }) => trigger),
   ];
   return triggers.some((trigger) => trigger.kind === 'request' && trigger.id === id);
-}
-
-/**
- * Whether the `commit` trigger wants a run: another digest than that of the newest commit run, and none that was passed over at this
- * revision.
- */
-function isDue(desired: DesiredJob, { catalog }: PlanInput, { commitDigest, status }: Actual): boolean {
-  if (commitTrigger(desired.manifest.spec) === false || desired.digest === commitDigest) return false;
-  return !(status?.lastRuns ?? []).some(
-    ({ digest, trigger }) =>
-      digest === desired.digest && trigger.kind === 'commit' && trigger.revision === catalog.revision,
-  );
 }
 
 /**

@@ -47,7 +47,7 @@ export function runRecord({ action, desired, request, now, ...parts }: RecordPar
 
 /** The chain that a planned run belongs to: a commit, an instant or a request starts one, an upstream run passes its own on. */
 export function chainOf(
-  { trigger }: PlannedAction,
+  { trigger }: Pick<PlannedAction, 'trigger'>,
   { catalog, view, live }: Pick<Observation, 'catalog' | 'view' | 'live'>,
 ): string {
   switch (trigger?.kind) {

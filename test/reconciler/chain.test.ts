@@ -37,7 +37,7 @@ const inChain = (run: number, chain: string, extra: Partial<Summary> = {}): Summ
   summary(run, { chain, ...extra });
 const failed = { result: 'failed', reason: 'ExitCode' } as const;
 
-const build = job('build', 'b');
+const build = job('build', 'x');
 const deploy = chained('deploy', 'build');
 const gate = (of: DesiredJob, chain: string, runs: Runs): string => {
   const found = gateOf(of.manifest.spec, chain, runs);
@@ -279,6 +279,33 @@ due('the plan gives a chained job its run, once the ledger says since when it is
   assert.equal(runsIn(known), nothing);
   assert.equal(runsIn(known, unready), nothing);
   assert.equal(runsIn(known, ready), [['run', 'NeedsMet', { kind: 'needs', job: 'build', run: 1 }]]);
+});
+
+due('a run that is due in the chain and not claimed yet is waited for, by commit and by schedule', () => {
+  const since = { conditions: [readySince(at(-7_200))] };
+  const pack = job('pack', 'p', { on: { commit: true } });
+  const report = chained('report', 'build', 'pack');
+  const runsIn = (other: DesiredJob, built: JobStatus, packed: JobStatus) =>
+    plan(world({ jobs: [build, other, report], statuses: [built, packed, status('report', 1, 'x', since)] }), [
+      'report',
+    ]).map(({ action, trigger }) => [action, trigger]);
+  const built = status('build', 2, 'x', { ...since, lastRuns: [summary(1)] });
+  const before = summary(1, { finished: at(-8_000), revision: C2, trigger: { kind: 'commit', revision: C2 } });
+  assert.equal(runsIn(pack, built, status('pack', 2, 'older', { ...since, lastRuns: [before] })), [
+    ['none', undefined],
+  ]);
+  assert.equal(runsIn(pack, built, status('pack', 2, 'p', { ...since, lastRuns: [before] })), [
+    ['run', { kind: 'needs', job: 'build', run: 1 }],
+  ]);
+
+  const every20 = job('pack', 'p', { on: { schedule: { cron: '*/20 * * * *' } } });
+  const schedule = { of: JSON.stringify([['*/20 * * * *', 'UTC']]), since: at(-7_200) };
+  const packedBefore = status('pack', 1, 'p', { ...since, schedule, lastInstant: at(-1_200) });
+  const [scheduled] = plan(world({ jobs: [every20], statuses: [packedBefore] }));
+  assert.is(scheduled?.trigger?.kind, 'schedule');
+  const trigger = scheduled?.trigger as Extract<Summary['trigger'], { kind: 'schedule' }>;
+  const builtThen = status('build', 2, 'x', { ...since, lastRuns: [inChain(1, trigger.at, { trigger })] });
+  assert.equal(runsIn(every20, builtThen, packedBefore), [['none', undefined]]);
 });
 
 due.run();

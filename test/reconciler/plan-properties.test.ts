@@ -47,19 +47,24 @@ const jobsArb: fc.Arbitrary<readonly DesiredJob[]> = fc
     ),
   );
 
-const triggerArb: fc.Arbitrary<Trigger> = fc.oneof(
-  fc.constantFrom(REVISION, OTHER).map((revision): Trigger => ({ kind: 'commit', revision })),
-  fc.constantFrom(at(-3_600), at(-1_200)).map((instant): Trigger => ({ kind: 'schedule', at: instant })),
-  fc.constantFrom('r1', 'r2').map((id): Trigger => ({ kind: 'request', id })),
-);
+/** A request is of one job. */
+const triggerArb = (name: string): fc.Arbitrary<Trigger> =>
+  fc.oneof(
+    fc.constantFrom(REVISION, OTHER).map((revision): Trigger => ({ kind: 'commit', revision })),
+    fc.constantFrom(at(-3_600), at(-1_200)).map((instant): Trigger => ({ kind: 'schedule', at: instant })),
+    fc.constantFrom(`${name}-r1`, `${name}-r2`).map((id): Trigger => ({ kind: 'request', id })),
+  );
 
 const statusArb = (name: string): fc.Arbitrary<JobStatus | undefined> =>
   fc.option(
     fc
       .record({
-        runs: fc.array(fc.record({ trigger: triggerArb, result: fc.constantFrom('succeeded', 'failed', 'skipped') }), {
-          maxLength: 3,
-        }),
+        runs: fc.array(
+          fc.record({ trigger: triggerArb(name), result: fc.constantFrom('succeeded', 'failed', 'skipped') }),
+          {
+            maxLength: 3,
+          },
+        ),
         letter: fc.constantFrom(...LETTERS),
         ready: fc.boolean(),
       })
@@ -99,27 +104,35 @@ const caseArb: fc.Arbitrary<Case> = fc
     jobs: jobsArb,
     statuses: fc.tuple(...NAMES.map(statusArb)),
     running: fc.array(
-      fc.record({
-        name: fc.constantFrom(...NAMES),
-        letter: fc.constantFrom(...LETTERS),
-        trigger: triggerArb,
-        state: fc.constantFrom('claimed', 'held', 'running', 'ended'),
-        mine: fc.boolean(),
-      }),
+      fc.constantFrom(...NAMES).chain((name) =>
+        fc.record({
+          name: fc.constant(name),
+          letter: fc.constantFrom(...LETTERS),
+          trigger: triggerArb(name),
+          state: fc.constantFrom('claimed', 'held', 'running', 'ended'),
+          mine: fc.boolean(),
+        }),
+      ),
       { maxLength: 4 },
     ),
     requests: fc.array(
       fc.record({
         job: fc.constantFrom<string>(...NAMES),
-        id: fc.constantFrom('r1', 'r2', 'r3'),
-        params: fc.constant({}),
-        args: fc.constant([]),
+        nth: fc.constantFrom(1, 2, 3),
       }),
       { maxLength: 2 },
     ),
   })
   .map(({ jobs, statuses, running, requests }) => {
-    const known = statuses.filter((each) => each !== undefined);
+    const now = new Map(jobs.map((each) => [each.name, each.digest]));
+    // A run of this very commit was of the job as this commit has it.
+    const known = statuses
+      .filter((each) => each !== undefined)
+      .map((each) => {
+        const ran = each.lastRuns.some(({ trigger }) => trigger.kind === 'commit' && trigger.revision === REVISION);
+        const digest = now.get(each.job);
+        return ran && digest !== undefined ? Object.assign(each, { lastCommitDigest: digest }) : each;
+      });
     const counts = new Map(known.map(({ job: name, nextRun }) => [name, nextRun]));
     const runs = running.map(({ name, letter, trigger, state, mine }) => {
       const run = counts.get(name) ?? 1;
@@ -132,9 +145,8 @@ const caseArb: fc.Arbitrary<Case> = fc
       });
     });
     // A request is one, whoever hands it on.
-    const unique = requests.filter(({ job: name, id }, index) =>
-      requests.slice(0, index).every((other) => other.job !== name || other.id !== id),
-    );
+    const ids = new Map(requests.map(({ job: name, nth }) => [`${name}-r${nth}`, name]));
+    const unique = [...ids].map(([id, name]) => ({ job: name, id, params: {}, args: [] }));
     return { jobs, statuses: known, live: runs, requests: unique };
   });
 
