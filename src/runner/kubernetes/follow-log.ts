@@ -28,8 +28,12 @@ export interface FollowLogOptions {
 /** What of a container's log could not be had, as sentences; empty: all of it was read. */
 export type Missing = readonly string[];
 
-/** No kubelet rotates a log that is smaller; by default it does from 10 MiB on. */
-const ROTATES_FROM = 1024 ** 2;
+/**
+ * From so many bytes on, the log of a container that has ended is looked at once more. containerd says that a container has ended
+ * once it has read all output, and may still be writing the last of it, a buffer of 4 KiB at most, to the file of the log; and a
+ * stream that ends while its file is being rotated (by default from 10 MiB on) may have left out the new one.
+ */
+const LOOKS_AGAIN_FROM = 4096;
 const PAUSE_MS = 250;
 const MAX_PAUSE_MS = 5_000;
 /** A stream ends before the container's status says that it has ended: by so much at most. */
@@ -59,8 +63,7 @@ export async function followLog(options: FollowLogOptions): Promise<Missing> {
         continue;
       }
       if (options.once || wasOver) return missing;
-      // A stream that ends while its file is being rotated may have left out the new one: what was large is looked at again.
-      if ((await endsSoon(options)) && cursor.taken() < ROTATES_FROM) return missing;
+      if ((await endsSoon(options)) && cursor.taken() < LOOKS_AGAIN_FROM) return missing;
       wasRead = options.hasEnded();
       if (wasRead) continue;
       trouble = 'the stream ended before the container';

@@ -162,7 +162,9 @@ if (world) {
         assert.is(log?.upload?.bytes, stored.length);
         const texts = textsOf(gunzipSync(stored).toString());
         const all = Array.from({ length: 20_000 }, (_, index) => `run|line ${index + 1}`).join('\n');
-        assert.ok(texts.join('\n') === all, `${texts.length} lines, the last: ${texts.at(-1)}`);
+        const wrong = texts.findIndex((line, index) => line !== `run|line ${index + 1}`);
+        const found = `${texts.length} lines, the last: ${texts.at(-1)}, the first wrong one: ${texts[wrong]}; ${log?.reason}`;
+        assert.ok(texts.join('\n') === all, found);
 
         const whole = await parts.logs('noisy', '--store', path).ended;
         assert.ok(whole.stdout === `${all.replaceAll('run|', '')}\n`, whole.stderr);
