@@ -98,7 +98,12 @@ export async function recordAll(folder: string): Promise<void> {
   const facts = [...catalog.jobs.values()].map((job): JobFacts => ({
     job: job.name,
     at,
-    manifest: { state: 'valid', path: job.path, revision: catalog.revision },
+    manifest: {
+      state: 'valid',
+      path: job.path,
+      revision: catalog.revision,
+      ...(job.judged ? { judged: job.judged } : {}),
+    },
     commit: { digest: job.digest, spec: {} },
     finished: {
       keep: { runs: 30, forMs: 90 * 86_400_000 },

@@ -68,7 +68,7 @@ export function composeReconciler({ by, ...choice }: ReconcilerChoice): Reconcil
   return createReconciler({
     now: () => new Date(),
     ...choice,
-    catalogs: createCatalogBuilder(),
+    catalogs: createCatalogBuilder(VERSION),
     covered: coveredOf,
     changedFields,
     params: (job, given) => resolveParameters(job.manifest.spec, given),

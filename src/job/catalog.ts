@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as breathe } from 'node:timers/promises';
-import type { ManifestProblem, RunnerSet } from '../schemas/index.ts';
+import type { JudgedManifest, ManifestProblem, RunnerSet } from '../schemas/index.ts';
 import type { Snapshot, SourceFile } from '../sources/port.ts';
 import { digestOf } from './digest.ts';
 import { type ContentCache, createInputReader, type InputReader, troubleOf } from './inputs.ts';
@@ -12,6 +12,7 @@ import {
   type ParsedInvalidJob,
   type ParsedJob,
   type ParsedRunnerSet,
+  judgedFile,
   parseManifests,
   unreadable,
 } from './parse.ts';
@@ -25,6 +26,8 @@ import { readYaml } from './yaml.ts';
 export interface CatalogOptions {
   /** Paths that held manifests according to the ledger: when they no longer parse, that is a problem. */
   readonly knownFiles: ReadonlySet<string>;
+  /** What the ledger says of the job that a file held, by path: the same content is not judged again. */
+  readonly judged?: (path: string) => { readonly name: string; readonly judged: JudgedManifest } | undefined;
   /** Told now and then how many of the files are read. */
   readonly progress?: (done: number, total: number) => void;
 }
@@ -63,13 +66,16 @@ interface SetClaim {
 /** Files between two turns for whatever else the process has to do. */
 const FILES_A_TURN = 100;
 
-/** A builder for the snapshots of one source, one after another. It keeps what it has parsed, and none of the texts. */
-export function createCatalogBuilder(): CatalogBuilder {
+/**
+ * A builder for the snapshots of one source, one after another. It keeps what it has parsed, and of the texts those that it has not.
+ * `rules`: the version of runledger, where what it finds is to stand on the ledger, and what stands there is to be believed.
+ */
+export function createCatalogBuilder(rules?: string): CatalogBuilder {
   let files: ReadonlyMap<string, CachedFile> = new Map();
   const contents: ContentCache = new Map();
   return {
     async build(snapshot, options) {
-      const next = await readFiles(snapshot, files, options);
+      const next = await readFiles(snapshot, files, options, rules);
       files = next;
       const inputs = createInputReader(snapshot, contents);
       const catalog = await assemble(snapshot, next, inputs);
@@ -82,7 +88,8 @@ export function createCatalogBuilder(): CatalogBuilder {
 async function readFiles(
   snapshot: Snapshot,
   before: ReadonlyMap<string, CachedFile>,
-  { knownFiles, progress }: CatalogOptions,
+  { knownFiles, judged, progress }: CatalogOptions,
+  rules: string | undefined,
 ): Promise<ReadonlyMap<string, CachedFile>> {
   const files = new Map<string, CachedFile>();
   let read = 0;
@@ -98,7 +105,10 @@ async function readFiles(
       files.set(file.path, cached);
       continue;
     }
-    files.set(file.path, cacheEntry(file, wasManifest, await readFile(snapshot, file, wasManifest)));
+    const known = file.mode === '120000' ? undefined : judged?.(file.path);
+    const isSame = known !== undefined && known.judged.blob === file.id && known.judged.rules === rules;
+    const parsed = await readFile(snapshot, file, wasManifest, isSame ? known : undefined);
+    files.set(file.path, cacheEntry(file, wasManifest, parsed, rules));
     read += 1;
     if (read % FILES_A_TURN === 0) {
       progress?.(files.size, snapshot.manifests.length);
@@ -111,27 +121,53 @@ async function readFiles(
 
 const heldManifests = ({ parsed }: CachedFile): boolean => parsed.documents.length > 0 || parsed.broken !== null;
 
-async function readFile(snapshot: Snapshot, file: SourceFile, wasManifest: boolean): Promise<ParsedFile> {
+async function readFile(
+  snapshot: Snapshot,
+  file: SourceFile,
+  wasManifest: boolean,
+  known: { readonly name: string; readonly judged: JudgedManifest } | undefined,
+): Promise<ParsedFile> {
   let bytes: Uint8Array;
   try {
     bytes = await snapshot.read(file);
   } catch (error) {
     return unreadable(file.path, `the file ${troubleOf(error).trouble}`);
   }
-  return parseManifests(file.path, bytes, { wasManifest });
+  return known
+    ? judgedFile(file.path, known.name, known.judged, bytes)
+    : parseManifests(file.path, bytes, { wasManifest });
 }
 
-function cacheEntry(source: SourceFile, wasManifest: boolean, parsed: ParsedFile): CachedFile {
-  const jobs = parsed.documents.map((document) =>
-    document.kind === 'job' && document.digest !== null
-      ? desiredJob(source.path, document, document.digest)
-      : undefined,
-  );
+function cacheEntry(
+  source: SourceFile,
+  wasManifest: boolean,
+  parsed: ParsedFile,
+  rules: string | undefined,
+): CachedFile {
+  // A link keeps its blob id while what it points to changes, and of several documents none is known by the id of the file.
+  const isOwn = source.mode !== '120000' && parsed.documents.length === 1 && rules !== undefined;
+  const jobs = parsed.documents.map((document) => {
+    if (document.kind !== 'job' || document.digest === null) return undefined;
+    const { position, digest, outline } = document;
+    const judged = isOwn ? { blob: source.id, rules, ...position, digest, outline } : undefined;
+    return desiredJob(source.path, document, digest, judged);
+  });
   return { source, wasManifest, parsed, jobs };
 }
 
-function desiredJob(path: string, { name, job, position }: ParsedJob, digest: string): DesiredJob {
-  return { name, manifest: job, path, position, digest };
+function desiredJob(path: string, document: ParsedJob, digest: string, judged?: JudgedManifest): DesiredJob {
+  const { name, outline, position } = document;
+  return {
+    name,
+    outline,
+    path,
+    position,
+    digest,
+    ...(judged ? { judged } : {}),
+    get manifest() {
+      return document.job;
+    },
+  };
 }
 
 async function assemble(
@@ -255,7 +291,7 @@ function withRunsOn(
   document: ParsedJob | ParsedInvalidJob,
   sets: ReadonlyMap<string, RunnerSet>,
 ): readonly Finding[] | undefined {
-  if (document.kind !== 'job' || document.job.spec.runsOn === undefined) return findings;
+  if (document.kind !== 'job' || document.outline.runsOn === undefined) return findings;
   const { spec } = document.job;
   const name = runsOnOf(spec)?.set ?? '';
   const set = sets.get(name);

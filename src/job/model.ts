@@ -1,4 +1,4 @@
-import type { Job, ManifestProblem, RunnerSet } from '../schemas/index.ts';
+import type { Job, JobOutline, JudgedManifest, ManifestProblem, RunnerSet } from '../schemas/index.ts';
 
 /** A place in a manifest file; lines and columns count from 1. */
 export interface Position {
@@ -9,13 +9,17 @@ export interface Position {
 /** A valid Job manifest of a revision. */
 export interface DesiredJob {
   readonly name: string;
-  /** The document as it was written, without defaults. */
+  /** What decides when and where it runs: all that a pass reads of a job that has nothing to do. */
+  readonly outline: JobOutline;
+  /** The document as it was written, without defaults. Of one that the ledger knows it is parsed when it is asked for. */
   readonly manifest: Job;
   /** The file that holds it, from the root of the repository. */
   readonly path: string;
   readonly position: Position;
   /** `v1:` + SHA-256 of the canonical JSON of what the job executes. */
   readonly digest: string;
+  /** What the ledger may keep, so that the same content need not be judged again; absent: it depends on more than one file's content. */
+  readonly judged?: JudgedManifest;
 }
 
 /** Manifests with a known job name that can't run as they stand. */

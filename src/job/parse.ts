@@ -1,5 +1,5 @@
-import { messageOf } from '../errors.ts';
-import type { Job, ManifestProblem, RunnerSet } from '../schemas/index.ts';
+import { messageOf, terminalError } from '../errors.ts';
+import type { Job, JobOutline, JudgedManifest, ManifestProblem, RunnerSet } from '../schemas/index.ts';
 import { digestOf } from './digest.ts';
 import type { Finding } from './explain.ts';
 import type { Position } from './model.ts';
@@ -25,6 +25,7 @@ interface DocumentPlace {
 export interface ParsedJob extends DocumentPlace {
   readonly kind: 'job';
   readonly name: string;
+  readonly outline: JobOutline;
   readonly job: Job;
   /** Null: it depends on files beside the manifest. */
   readonly digest: string | null;
@@ -139,7 +140,45 @@ function judgeDocument(path: string, yaml: YamlFile, document: Mapping, place: D
   // Shares nothing with the file's text: the parser's strings are slices that would keep all of it in memory.
   const job = JSON.parse(json) as Job;
   const digest = readsFiles(job) ? null : digestOf(job.spec);
-  return { kind: 'job', ...place, name: job.metadata.name, job, digest, needs: neededJobs(document) };
+  const outline = outlineOf(job);
+  return { kind: 'job', ...place, name: job.metadata.name, outline, job, digest, needs: neededJobs(document) };
+}
+
+const outlineOf = ({ spec: { on, needs, suspend, runsOn } }: Job): JobOutline => ({
+  ...(on === undefined ? {} : { on }),
+  ...(needs === undefined ? {} : { needs }),
+  ...(suspend === undefined ? {} : { suspend }),
+  ...(runsOn === undefined ? {} : { runsOn }),
+});
+
+/** The one document of a file whose content was judged before, by the same rules. Its job is parsed when it is asked for. */
+export function judgedFile(
+  path: string,
+  name: string,
+  { line, column, digest, outline }: JudgedManifest,
+  bytes: Uint8Array,
+): ParsedFile {
+  let job: Job | undefined;
+  const parse = (): Job => {
+    const [document] = parseManifests(path, bytes, { wasManifest: true }).documents;
+    if (document?.kind === 'job' && document.name === name && document.digest === digest) return document.job;
+    throw terminalError('LedgerFileInvalid', `${path}: is not what the status of ${name} on the ledger says of it`, {
+      hint: `remove "judged" from the status of ${name} on the ledger, or change the manifest`,
+    });
+  };
+  const document: ParsedJob = {
+    kind: 'job',
+    index: 0,
+    position: { line, column },
+    name,
+    outline,
+    digest,
+    needs: neededJobs({ spec: outline }),
+    get job() {
+      return (job ??= parse());
+    },
+  };
+  return { documents: [document], broken: null };
 }
 
 /** Values of a matrix that YAML reads as another text; what has no text is not looked at. */
@@ -189,7 +228,7 @@ function nameOf({ metadata }: Mapping): string | undefined {
 
 const NO_NEEDS: readonly NeededJob[] = [];
 
-function neededJobs({ spec }: Mapping): readonly NeededJob[] {
+function neededJobs({ spec }: { readonly spec?: unknown }): readonly NeededJob[] {
   const needs = isMapping(spec) ? spec['needs'] : undefined;
   if (!Array.isArray(needs)) return NO_NEEDS;
   return needs.flatMap((need: unknown, index): NeededJob[] => {

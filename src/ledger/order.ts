@@ -36,9 +36,10 @@ export const outcomeShape: Shape = shape(
 );
 
 export const statusShape: Shape = shape(
-  'apiVersion kind job source phase conditions lastRuns next waiting nextRun lastCommitDigest lastInstant problems',
+  'apiVersion kind job source judged phase conditions lastRuns next waiting nextRun lastCommitDigest lastInstant problems',
   {
     source: shape('path revision'),
+    judged: shape('blob rules line column digest outline'),
     conditions: shape('type status reason message lastTransitionTime'),
     lastRuns: shape('run result reason exitCode trigger revision started finished', { trigger }),
     problems,

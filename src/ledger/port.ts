@@ -1,6 +1,7 @@
 import type {
   InvalidManifests,
   JobStatus,
+  JudgedManifest,
   ManifestProblem,
   Outcome,
   Request,
@@ -96,6 +97,7 @@ export interface JobFacts {
     readonly path?: string;
     readonly revision: string;
     readonly problems?: readonly ManifestProblem[];
+    readonly judged?: JudgedManifest;
   };
   /** The run that is queued or running now; null: none. */
   readonly active?: { readonly run: number; readonly phase: 'Queued' | 'Running'; readonly waiting?: string } | null;

@@ -48,12 +48,15 @@ function derive(previous: JobStatus | undefined, facts: JobFacts, source: JobSta
   const isOff = facts.manifest !== undefined && facts.manifest.state !== 'valid';
   const isStopped = facts.manifest?.state === 'suspended' || facts.manifest?.state === 'removed';
   const schedule = isStopped ? undefined : facts.schedule === null ? undefined : (facts.schedule ?? previous?.schedule);
+  // Whatever is known by its blob id stays true of that content.
+  const judged = facts.manifest?.judged ?? previous?.judged;
   const invalid = conditions.some((condition) => condition.type === 'Valid' && condition.status === 'False');
   return {
     apiVersion: 'runledger.dev/v1',
     kind: 'JobStatus',
     job: facts.job,
     source,
+    ...(judged === undefined ? {} : { judged }),
     phase,
     conditions,
     lastRuns,

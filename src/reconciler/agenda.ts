@@ -27,7 +27,7 @@ export function createAgenda(): Agenda {
       }
       for (const name of jobs) {
         const job = catalog.jobs.get(name);
-        if (!job?.manifest.spec.on?.schedule || job.manifest.spec.suspend === true) {
+        if (!job?.outline.on?.schedule || job.outline.suspend === true) {
           moments.delete(name);
           continue;
         }

@@ -1,7 +1,7 @@
 import type { DesiredJob } from '../job/model.ts';
 import { LAST_RUNS } from '../ledger/port.ts';
 import type { LiveRun, RunKey } from '../runner/port.ts';
-import type { Job, JobStatus, Result } from '../schemas/index.ts';
+import type { JobOutline, JobStatus, Result } from '../schemas/index.ts';
 
 /** What is known of the runs of all jobs, wherever they are. */
 export interface Runs {
@@ -28,7 +28,7 @@ export type Gate =
 
 const DEFAULT_RESULTS: readonly Result[] = ['succeeded', 'warning'];
 
-export const needsOf = ({ needs = [] }: Job['spec']): readonly Need[] =>
+export const needsOf = ({ needs = [] }: JobOutline): readonly Need[] =>
   needs.map((need) =>
     typeof need === 'string'
       ? { job: need, results: DEFAULT_RESULTS }
@@ -36,13 +36,13 @@ export const needsOf = ({ needs = [] }: Job['spec']): readonly Need[] =>
   );
 
 /** Whether runs of the job come into being by those of the jobs that it needs: it has needs, and no triggers of its own. */
-export const isChained = ({ on, needs = [] }: Job['spec']): boolean => on === undefined && needs.length > 0;
+export const isChained = ({ on, needs = [] }: JobOutline): boolean => on === undefined && needs.length > 0;
 
 /**
  * Whether a run may go on: each job that it needs is looked at by its run of the same chain, or, where it takes no part in that
  * chain, by its last run. A failed upstream shuts the gate, and so does a skipped one.
  */
-export function gateOf(spec: Job['spec'], chain: string, runs: Runs): Gate {
+export function gateOf(spec: JobOutline, chain: string, runs: Runs): Gate {
   const upstream: RunKey[] = [];
   let waits: Gate | undefined;
   for (const { job, results } of needsOf(spec)) {
@@ -71,7 +71,7 @@ export function upstreamFirst(names: Iterable<string>, jobs: Runs['jobs']): read
   const visit = (name: string): void => {
     if (entered.has(name)) return;
     entered.add(name);
-    for (const need of needsOf(jobs.get(name)?.manifest.spec ?? {})) visit(need.job);
+    for (const need of needsOf(jobs.get(name)?.outline ?? {})) visit(need.job);
     if (wanted.has(name)) ordered.add(name);
   };
   for (const name of wanted) visit(name);
@@ -90,10 +90,10 @@ export interface DueChain {
  * no job that it needs has anything left to do. Oldest first.
  */
 export function dueChains(job: DesiredJob, since: string, runs: Runs): readonly DueChain[] {
-  const { spec } = job.manifest;
+  const { outline } = job;
   const horizon = horizonOf(job.name, runs);
   const found = new Map<string, DueChain & { readonly finished: string }>();
-  for (const { job: needed } of needsOf(spec))
+  for (const { job: needed } of needsOf(outline))
     for (const { run, chain, revision, finished } of runs.statuses.get(needed)?.lastRuns ?? []) {
       const name = chain ?? revision;
       const known = found.get(name);
@@ -101,7 +101,7 @@ export function dueChains(job: DesiredJob, since: string, runs: Runs): readonly 
       found.set(name, { chain: name, revision, trigger: { kind: 'needs', job: needed, run }, finished });
     }
   return [...found.values()]
-    .filter(({ chain }) => !hasRunIn(job.name, chain, runs) && gateOf(spec, chain, runs).kind !== 'waits')
+    .filter(({ chain }) => !hasRunIn(job.name, chain, runs) && gateOf(outline, chain, runs).kind !== 'waits')
     .sort((a, b) => (a.finished < b.finished ? -1 : a.finished > b.finished ? 1 : 0))
     .map(({ chain, revision, trigger }) => ({ chain, revision, trigger }));
 }
@@ -132,8 +132,7 @@ const hasRunIn = (job: string, chain: string, runs: Runs): boolean =>
 function takesPart(job: string, chain: string, runs: Runs, seen: Set<string> = new Set()): boolean {
   if (hasRunIn(job, chain, runs) || runs.isDue?.(job, chain)) return true;
   const desired = runs.jobs.get(job);
-  if (!desired || seen.has(job) || desired.manifest.spec.suspend === true || !isChained(desired.manifest.spec))
-    return false;
+  if (!desired || seen.has(job) || desired.outline.suspend === true || !isChained(desired.outline)) return false;
   seen.add(job);
-  return needsOf(desired.manifest.spec).some((need) => takesPart(need.job, chain, runs, seen));
+  return needsOf(desired.outline).some((need) => takesPart(need.job, chain, runs, seen));
 }

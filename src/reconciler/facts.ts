@@ -38,12 +38,12 @@ export function triggerFacts(
   { revision, committed }: Pick<Snapshot, 'revision' | 'committed'>,
   now: Date,
 ): JobFacts | undefined {
-  const { spec } = desired.manifest;
-  if (spec.suspend === true || action === 'invalid') return undefined;
+  const { outline } = desired;
+  if (outline.suspend === true || action === 'invalid') return undefined;
   const { of, next } = dueOf(desired, status, [], now);
   const isNew = status === undefined || isRemoved(status);
   const hasChanged = status?.schedule?.of !== of;
-  if (of === undefined && !hasChanged && !(isNew && isChained(spec))) return undefined;
+  if (of === undefined && !hasChanged && !(isNew && isChained(outline))) return undefined;
   if (of !== undefined && !hasChanged && !isNew) return undefined;
   // A schedule that comes back after a suspension counts from now on, and a new one from the commit that brought it.
   const resumed = status !== undefined && (readiness(status) === 'Suspended' || isRemoved(status));
@@ -51,7 +51,7 @@ export function triggerFacts(
   return {
     job: desired.name,
     at: now.toISOString(),
-    manifest: { state: 'valid', path: desired.path, revision },
+    manifest: { state: 'valid', path: desired.path, revision, ...judgedOf(desired) },
     schedule: of === undefined ? null : { of, since },
     next,
   };
@@ -103,6 +103,8 @@ const PASSED_OVER: ReadonlySet<Reason> = new Set([
   'CancelRequested',
 ]);
 
+const judgedOf = ({ judged }: DesiredJob): Pick<ManifestFacts, 'judged'> => (judged ? { judged } : {});
+
 /** What the end of a run tells the ledger. */
 export function finishedFacts(
   parts: Pick<ReconcilerParts, 'now' | 'finish'>,
@@ -113,7 +115,7 @@ export function finishedFacts(
   const at = now.toISOString();
   const { job, trigger, digest, covered } = run.record;
   const desired = catalog.jobs.get(job);
-  const state = desired?.manifest.spec.suspend === true ? 'suspended' : 'valid';
+  const state = desired?.outline.suspend === true ? 'suspended' : 'valid';
   const finished = run.parked ?? parts.finish(run, unstarted, at);
   const executed = run.attempts.length > 0 || run.parked !== undefined || !PASSED_OVER.has(finished.outcome.reason);
   const others = live.filter(({ record }) => record.job === job && record.run !== run.record.run);
@@ -123,7 +125,7 @@ export function finishedFacts(
     finished,
     ...(trigger.kind === 'commit' && executed ? { commit: { digest, spec: covered } } : {}),
     ...(trigger.kind === 'commit' && !executed ? { passedOver: digest } : {}),
-    ...(desired ? { manifest: { state, path: desired.path, revision: catalog.revision } } : {}),
+    ...(desired ? { manifest: { state, path: desired.path, revision: catalog.revision, ...judgedOf(desired) } } : {}),
     ...(desired ? { next: dueOf(desired, view.statuses.get(job), others, now).next } : {}),
   };
 }

@@ -25,12 +25,12 @@ const NONE: JobInstants = { due: [], next: [], phrase: undefined, wakeAt: undefi
  * What is suspended is not asked.
  */
 export function dueOf(
-  { manifest: { spec } }: DesiredJob,
+  { outline }: DesiredJob,
   status: JobStatus | undefined,
   live: readonly LiveRun[],
   now: Date,
 ): JobInstants {
-  const schedules = schedulesOf(spec.on);
+  const schedules = schedulesOf(outline.on);
   if (schedules.length === 0) return NONE;
   const of = JSON.stringify(schedules.map(({ cron, timeZone }) => [cron, timeZone ?? 'UTC']));
   const known = status?.schedule;

@@ -165,7 +165,7 @@ function desiredActions(desired: DesiredJob, input: JobInput, actual: Actual): r
   if (outdated.length + cutOff.length + runs.length > 0) return [...outdated, ...cutOff, ...runs];
   const active = actual.live.find((run) => run.cancelled === undefined) ?? actual.live[0];
   if (active) return [activeAction(desired, active)];
-  if (desired.manifest.spec.suspend === true)
+  if (desired.outline.suspend === true)
     return [{ job, action: 'suspended', path, reason: 'Suspended', message: 'suspended: spec.suspend is true' }];
   return [unchangedAction(desired, input, actual)];
 }
@@ -203,8 +203,8 @@ function dueRuns(desired: DesiredJob, input: JobInput, actual: Actual): readonly
   ];
 }
 
-const obeysTriggers = ({ manifest }: DesiredJob, { triggers }: PlanInput): boolean =>
-  triggers && manifest.spec.suspend !== true;
+const obeysTriggers = ({ outline }: DesiredJob, { triggers }: PlanInput): boolean =>
+  triggers && outline.suspend !== true;
 
 /** By requests and instants. */
 function dueBefore(desired: DesiredJob, input: PlanInput, actual: Actual): readonly Due[] {
@@ -226,7 +226,7 @@ function dueBefore(desired: DesiredJob, input: PlanInput, actual: Actual): reado
 
 function dueByNeeds(desired: DesiredJob, input: JobInput, { status }: Actual): readonly Due[] {
   const since = status && readySince(status);
-  if (!obeysTriggers(desired, input) || !isChained(desired.manifest.spec) || since === undefined) return [];
+  if (!obeysTriggers(desired, input) || !isChained(desired.outline) || since === undefined) return [];
   return dueChains(desired, since, input.runs).map(({ trigger }): Due => ({
     trigger,
     reason: 'NeedsMet',
@@ -237,7 +237,7 @@ function dueByNeeds(desired: DesiredJob, input: JobInput, { status }: Actual): r
 /** Where the `commit` trigger wants a run: another digest than that of the newest commit run, and none that was passed over at this revision. */
 function dueByCommit(desired: DesiredJob, input: PlanInput, actual: Actual): readonly Due[] {
   const { commitDigest, status } = actual;
-  if (!obeysTriggers(desired, input) || commitTrigger(desired.manifest.spec) === false) return [];
+  if (!obeysTriggers(desired, input) || commitTrigger(desired.outline) === false) return [];
   if (desired.digest === commitDigest) return [];
   const wasPassedOver = (status?.lastRuns ?? []).some(
     ({ digest, trigger }) =>
@@ -309,14 +309,14 @@ function changedIn(changes: readonly string[]): string {
 
 function unchangedAction(desired: DesiredJob, { triggers, now }: PlanInput, actual: Actual): Action {
   const { name: job, path } = desired;
-  const { spec } = desired.manifest;
+  const { outline } = desired;
   const last = actual.nextRun - 1;
   const common = { job, action: 'none', path, ...(last > 0 ? { run: last } : {}) } as const;
-  if (triggers && commitTrigger(spec) !== false) {
+  if (triggers && commitTrigger(outline) !== false) {
     const since = last > 0 ? `unchanged since run ${last}` : 'never ran';
     return { ...common, reason: 'Unchanged', message: `nothing: ${since}` };
   }
-  if (triggers && isChained(spec))
+  if (triggers && isChained(outline))
     return { ...common, reason: 'NotTriggered', message: 'nothing: what it needs has not run' };
   const next = triggers ? dueOf(desired, actual.status, actual.live, now).phrase : undefined;
   return { ...common, reason: 'NotTriggered', message: `nothing: ${next ?? 'runs on request only'}` };

@@ -1,7 +1,7 @@
 import type { Catalog, DesiredJob } from '../job/model.ts';
 import type { FinishedRun, Ledger, LedgerView } from '../ledger/port.ts';
 import type { AttemptStart, LiveRun, OutputLine, RunFile, RunKey, Runner, RunRecord } from '../runner/port.ts';
-import type { JobDefaults, Outcome, PlannedAction, Trigger } from '../schemas/index.ts';
+import type { JobDefaults, JudgedManifest, Outcome, PlannedAction, Trigger } from '../schemas/index.ts';
 import type { Snapshot, Source } from '../sources/port.ts';
 import type { RunEnd, RunWait } from './dispatch.ts';
 import type { RunRequest } from './plan.ts';
@@ -9,10 +9,17 @@ import type { Capacities } from './queue/index.ts';
 
 export type Covered = Readonly<Record<string, unknown>>;
 
+/** What the ledger says of manifests. */
+export interface KnownManifests {
+  /** Paths that held manifests. */
+  readonly knownFiles: ReadonlySet<string>;
+  /** What was found in the file at a path, and for which job. */
+  readonly judged: (path: string) => { readonly name: string; readonly judged: JudgedManifest } | undefined;
+}
+
 /** Builds catalogs of one source, one after another; what did not change between two snapshots is not read again. */
 export interface CatalogBuilder {
-  /** `knownFiles`: paths that held manifests according to the ledger. */
-  build(snapshot: Snapshot, options: { readonly knownFiles: ReadonlySet<string> }): Promise<Catalog>;
+  build(snapshot: Snapshot, known: KnownManifests): Promise<Catalog>;
 }
 
 /** What happens, for whoever shows it; nothing depends on it. */

@@ -7,6 +7,7 @@ import { createAgenda } from './agenda.ts';
 import { createDirtyJobs, type DirtyJobs } from './dirty.ts';
 import { createExecutor } from './executor.ts';
 import { statusFacts } from './facts.ts';
+import { knownIn } from './known.ts';
 import { createLedgerReader, type LedgerReading } from './ledger-reader.ts';
 import { watchLedger } from './ledger-watch.ts';
 import { createPlanning } from './planning.ts';
@@ -93,7 +94,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       return { ...reading, snapshot };
     };
     const found = await actual(parts, read, nobody, signal);
-    const catalog = await parts.catalogs.build(found.snapshot, { knownFiles: knownFiles(found) });
+    const catalog = await parts.catalogs.build(found.snapshot, knownIn(found));
     return { ...found, catalog };
   };
 
@@ -262,9 +263,3 @@ function countRuns(live: readonly LiveRun[]): { readonly active: number; readonl
 /** Whether an action ends the run of another process. */
 const cancelsOthers = ({ action, job, run }: PlannedAction, live: readonly LiveRun[]): boolean =>
   action === 'cancel' && live.some(({ mine, record }) => !mine && record.job === job && record.run === run);
-
-function knownFiles({ view, live }: Pick<Observation, 'view' | 'live'>): ReadonlySet<string> {
-  const paths = new Set(live.map(({ record }) => record.path));
-  for (const { source } of view.statuses.values()) if (source?.path !== undefined) paths.add(source.path);
-  return paths;
-}

@@ -1123,6 +1123,11 @@ export interface JobStatus {
   /** The manifest that the status speaks of; for a removed job, the last one. */
   readonly source: JobStatusSource;
   /**
+   * What was found in the manifest when the job was recorded last. A reader that comes upon the same content need not
+   * read and check it again. Absent where the manifest shares its file with others, or draws in other files.
+   */
+  readonly judged?: JudgedManifest;
+  /**
    * Idle: nothing to do. Queued: a run waits, for 10 s or longer. Running: a run has been executed for 10 s or longer.
    * Suspended: no new runs by order of the manifest. Invalid: no new runs until the manifest is repaired.
    */
@@ -1156,6 +1161,34 @@ export interface JobStatus {
   readonly lastInstant?: Instant;
   /** What is wrong with the manifest, while the phase is Invalid. */
   readonly problems?: readonly ManifestProblem[];
+}
+
+/** What a reader of the ledger needs to know of a valid manifest as long as nothing is due. */
+export interface JudgedManifest {
+  /** The git blob id of the file. */
+  readonly blob: string;
+  /** The version of runledger that judged the manifest. Another version reads it anew. */
+  readonly rules: string;
+  /** Where the document begins, from 1. */
+  readonly line: number;
+  /** The column there, from 1. */
+  readonly column: number;
+  /** What identifies the job as it would be executed. */
+  readonly digest: Digest;
+  /** What of the spec decides when and where the job runs, as it was written. */
+  readonly outline: JobOutline;
+}
+
+/** The fields of a spec that decide when and where the job runs. */
+export interface JobOutline {
+  /** When the job runs. */
+  readonly on?: JobTriggers;
+  /** Jobs that have to finish first. */
+  readonly needs?: readonly (JobName | Need)[];
+  /** true stops new runs. */
+  readonly suspend?: boolean;
+  /** The RunnerSet whose warm pods take the attempts. */
+  readonly runsOn?: JobName | RunsOn;
 }
 
 /** The file and the revision of a manifest. */

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type CodedError, isCoded, terminalError, transientError } from '../../src/errors.ts';
-import { createCatalogBuilder } from '../../src/job/catalog.ts';
+import { type CatalogOptions, createCatalogBuilder } from '../../src/job/catalog.ts';
 import { resolveFiles } from '../../src/job/files.ts';
 import { coveredOf } from '../../src/job/inputs.ts';
 import { digestOfCovered } from '../../src/job/digest.ts';
@@ -346,3 +346,81 @@ again('lets others have their turn, and tells how far it is', async () => {
 });
 
 again.run();
+
+const judged = suite('what the ledger knows of manifests');
+
+/** What is to be kept of the jobs of a catalog, as the ledger would give it back. */
+function kept(catalog: Catalog): NonNullable<CatalogOptions['judged']> {
+  const byPath = new Map(
+    [...catalog.jobs.values()].flatMap(({ name, path, judged: found }) =>
+      found ? [[path, { name, judged: structuredClone(found) }]] : [],
+    ),
+  );
+  return (path) => byPath.get(path);
+}
+
+judged('the same content is neither parsed nor judged again, and its job is there when it is asked for', async () => {
+  const yaml = `# first\n${jobYaml('a', 'on: { schedule: { cron: "@daily" } }', 'suspend: true', 'run: x')}`;
+  const snapshot = snapshotOf({ 'a.yaml': yaml });
+  const before = await createCatalogBuilder('1').build(snapshot, NONE);
+  const after = await createCatalogBuilder('1').build(snapshot, { ...NONE, judged: kept(before) });
+  assert.equal(after.jobs.get('a'), before.jobs.get('a'));
+  assert.equal(jobOf(after, 'a').outline, { on: { schedule: { cron: '@daily' } }, suspend: true });
+  assert.equal(jobOf(after, 'a').manifest.spec.run, 'x');
+  assert.equal(jobOf(after, 'a').position, { line: 2, column: 1 });
+  assert.is(jobOf(after, 'a').judged?.blob, snapshot.manifests[0]?.id);
+
+  // Content that nobody could parse, with the id of what was judged: whoever looks at it says so, and nobody has to.
+  const garbage = { ...snapshot, read: async () => Buffer.from('{') };
+  const known = await createCatalogBuilder('1').build(garbage, { ...NONE, judged: kept(before) });
+  assert.is(jobOf(known, 'a').digest, jobOf(before, 'a').digest);
+  assert.throws(
+    () => jobOf(known, 'a').manifest,
+    (error: CodedError) =>
+      isCoded(error, 'LedgerFileInvalid') && error.message.startsWith('a.yaml: is not what the status of a'),
+  );
+});
+
+judged('other content, and other rules, are judged anew', async () => {
+  const before = await createCatalogBuilder('1').build(snapshotOf({ 'a.yaml': jobYaml('a', 'run: x') }), NONE);
+  const broken = snapshotOf({ 'a.yaml': jobYaml('a', 'run: 1') });
+  const changed = await createCatalogBuilder('1').build(broken, { ...NONE, judged: kept(before) });
+  assert.equal(Object.keys(saidOf(changed)), ['a']);
+  const garbage = {
+    ...snapshotOf({ 'a.yaml': jobYaml('a', 'run: x') }),
+    read: async () => Buffer.from('apiVersion: {'),
+  };
+  for (const rules of ['2', undefined]) {
+    const found = await createCatalogBuilder(rules).build(garbage, {
+      knownFiles: new Set(['a.yaml']),
+      judged: kept(before),
+    });
+    assert.equal([...found.brokenFiles.keys()], ['a.yaml']);
+  }
+});
+
+judged('the graph and the runner sets are looked at all the same', async () => {
+  const files = { 'a.yaml': jobYaml('a', 'run: x'), 'b.yaml': jobYaml('b', 'needs: [a]', 'run: x') };
+  const before = await createCatalogBuilder('1').build(snapshotOf(files), NONE);
+  const { 'b.yaml': alone } = files;
+  const found = await createCatalogBuilder('1').build(snapshotOf({ 'b.yaml': alone }), {
+    ...NONE,
+    judged: kept(before),
+  });
+  assert.match(saidOf(found)['b']?.join() ?? '', /^b\.yaml:6:11: spec\.needs\[0\]: /);
+});
+
+judged('nothing is kept of what the id of one file does not tell', async () => {
+  const catalog = await createCatalogBuilder('1').build(
+    snapshotOf({
+      'two.yaml': `${jobYaml('a', 'run: x')}---\n${jobYaml('b', 'run: x')}`,
+      'draws.yaml': jobYaml('c', 'run: x', 'files: [{ path: f, from: f.txt }]'),
+      'f.txt': 'f',
+    }),
+    NONE,
+  );
+  assert.equal([...catalog.jobs.keys()].sort(), ['a', 'b', 'c']);
+  for (const job of catalog.jobs.values()) assert.is(job.judged, undefined);
+});
+
+judged.run();

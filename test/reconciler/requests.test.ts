@@ -25,6 +25,7 @@ function job(name: string, spec: Partial<Job['spec']> = {}): DesiredJob {
   };
   return {
     name,
+    outline: manifest.spec,
     manifest,
     path: `jobs/${name}.yaml`,
     position: { line: 1, column: 1 },

@@ -20,7 +20,14 @@ export function job(name: string, letter: string, spec: Partial<Job['spec']> = {
     metadata: { name },
     spec: { image: 'alpine', run: 'true', ...spec },
   };
-  return { name, manifest, path: `jobs/${name}.yaml`, position: { line: 1, column: 1 }, digest: digest(letter) };
+  return {
+    name,
+    outline: manifest.spec,
+    manifest,
+    path: `jobs/${name}.yaml`,
+    position: { line: 1, column: 1 },
+    digest: digest(letter),
+  };
 }
 
 export function status(name: string, nextRun: number, letter: string, extra: Partial<JobStatus> = {}): JobStatus {

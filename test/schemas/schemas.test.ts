@@ -117,7 +117,7 @@ test('every schema conforms to JSON Schema 2020-12 and compiles in strict mode',
 test('references between files are relative', () => {
   for (const place of places) {
     const { $ref } = place.schema;
-    if ($ref !== undefined) assert.match($ref, /^(common\.json)?#\/\$defs\/\w+$/, nameOf(place));
+    if ($ref !== undefined) assert.match($ref, /^((?:common|job)\.json)?#\/\$defs\/\w+$/, nameOf(place));
   }
 });
 
