@@ -23,12 +23,14 @@ export interface UserParts {
   /** The folder or URL. */
   readonly location: string;
   readonly source: Source;
+  /** Whether outcomes are kept in memory alone. */
+  readonly forgets: boolean;
   readonly openStore: () => Promise<Store>;
 }
 
 /** The runner of a command: with the user's kubeconfig and context, and nobody to compete with. */
 export async function openUserRunner(
-  { location, source, openStore }: UserParts,
+  { location, source, forgets, openStore }: UserParts,
   options: RunnerOptions,
   io: Io,
   events: RunnerEvents,
@@ -60,6 +62,8 @@ export async function openUserRunner(
       ...(address === undefined ? {} : { address }),
     },
     events,
+    // The next command would know nothing of the run, and take its claim for one that was cut off.
+    keepsClaims: !forgets,
     collect: collectorOf(name, openStore),
     nodeLostAfterMs: NODE_LOST_AFTER_MS,
     signal,
@@ -74,7 +78,7 @@ export async function openUserRunner(
   };
 }
 
-interface ServedSource extends Omit<UserParts, 'location'> {
+interface ServedSource extends Omit<UserParts, 'location' | 'forgets'> {
   readonly cluster: Cluster;
   readonly installation: string;
   readonly name: string;

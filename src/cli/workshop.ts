@@ -112,6 +112,7 @@ export async function openWorkshop(
           {
             location: repository.location,
             source: repository.source,
+            forgets: repository.ledgerBranch === null,
             openStore: storeOpener(repository, options, io),
           },
           options,

@@ -27,6 +27,7 @@ export interface Releases {
 export interface ReleasesOptions {
   readonly scope: Scope;
   readonly inventory: Inventory;
+  readonly keepsClaims: boolean;
   readonly reached: (point: ReleasePoint) => Promise<void>;
   readonly signal: AbortSignal;
 }
@@ -46,7 +47,7 @@ interface Released {
   readonly at: number;
 }
 
-export function createReleases({ scope, inventory, reached, signal }: ReleasesOptions): Releases {
+export function createReleases({ scope, inventory, keepsClaims, reached, signal }: ReleasesOptions): Releases {
   const released = new Map<string, Released>();
   const waiting = new Map<string, RunKey>();
   let timer: NodeJS.Timeout | undefined;
@@ -57,6 +58,7 @@ export function createReleases({ scope, inventory, reached, signal }: ReleasesOp
     if (keys.length === 0 || given.aborted) return;
     try {
       await releaseRuns(scope, inventory, keys, given, reached);
+      if (!keepsClaims) await deleteClaims(scope, keys, given);
       for (const key of keys) {
         waiting.delete(runName(key));
         inventory.forget(key);

@@ -58,6 +58,8 @@ export interface KubernetesRunnerOptions {
   readonly announced?: ((result: AnnouncementResult) => void) | undefined;
   /** Whether it keeps runner sets; a command, which ends, keeps none. */
   readonly keepsPools?: boolean;
+  /** Whether claims stay for a while after their runs are let go of; not where no ledger says that these are over. Default: true. */
+  readonly keepsClaims?: boolean;
   /** Called at the points of a run's life; tests end the process there. */
   readonly reached?: (point: RunnerPoint) => Promise<void>;
 }
@@ -123,7 +125,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     reached,
     signal,
   });
-  const releases = createReleases({ scope, inventory, reached, signal });
+  const releases = createReleases({ scope, inventory, keepsClaims: options.keepsClaims ?? true, reached, signal });
   const claimOf = (key: RunKey): { name: string; uid: string } | undefined => {
     const { name, uid } = inventory.find(key)?.claim?.metadata ?? {};
     return name === undefined || uid === undefined ? undefined : { name, uid };

@@ -59,7 +59,7 @@ interface Bench {
 }
 
 /** Releases of everything that is in the namespace, by a connection that is listened to. */
-async function openReleases(it: TestCluster, work: (bench: Bench) => Promise<void>): Promise<void> {
+async function openReleases(it: TestCluster, work: (bench: Bench) => Promise<void>, keepsClaims = true): Promise<void> {
   const stopping = new AbortController();
   const calls: Call[] = [];
   const server = { isDown: false };
@@ -83,7 +83,7 @@ async function openReleases(it: TestCluster, work: (bench: Bench) => Promise<voi
   const inventory = await openInventory(scope, () => undefined, stopping.signal);
   calls.length = 0;
   const { signal } = stopping;
-  const releases = createReleases({ scope, inventory, reached: async () => undefined, signal });
+  const releases = createReleases({ scope, inventory, keepsClaims, reached: async () => undefined, signal });
   try {
     await work({ releases, calls, server });
   } finally {
@@ -126,6 +126,20 @@ if (cluster) {
     const expected = ['attempt one 8', ...claims, 'payload one 8'];
     await eventually('the pods are gone', async () => (await leftOf(it)).length === expected.length);
     assert.equal(await leftOf(it), expected);
+  });
+
+  test('claims go too where no ledger says that their runs are over', async () => {
+    const key = { job: 'six', run: 1 };
+    await createRun(it, key);
+    await openReleases(
+      it,
+      async ({ releases }) => {
+        releases.add([key]);
+        await releases.flush();
+      },
+      false,
+    );
+    await eventually('all of it is gone', async () => !(await leftOf(it)).some((left) => left.includes(' six ')));
   });
 
   test('what could not be removed is tried again, and its name is not used meanwhile', async () => {
