@@ -5,6 +5,7 @@ import { systemClock, type Log } from '../runner/kubernetes/clock.ts';
 import { createKubernetesRunner } from '../runner/kubernetes/runner.ts';
 import { unopposed } from '../runner/kubernetes/scope.ts';
 import type { Runner, RunnerEvents } from '../runner/port.ts';
+import type { LogKeeper } from '../runner/whole-log.ts';
 import { type RunningServer, startServer } from '../server/server.ts';
 import type { Source } from '../sources/port.ts';
 import { addressFrom } from './address.ts';
@@ -26,11 +27,13 @@ export interface UserParts {
   /** Whether outcomes are kept in memory alone. */
   readonly forgets: boolean;
   readonly openStore: () => Promise<Store>;
+  /** Where whole logs go; undefined: nowhere. */
+  readonly keeper: LogKeeper | undefined;
 }
 
 /** The runner of a command: with the user's kubeconfig and context, and nobody to compete with. */
 export async function openUserRunner(
-  { location, source, forgets, openStore }: UserParts,
+  { location, source, forgets, openStore, keeper }: UserParts,
   options: RunnerOptions,
   io: Io,
   events: RunnerEvents,
@@ -65,6 +68,7 @@ export async function openUserRunner(
     // The next command would know nothing of the run, and take its claim for one that was cut off.
     keepsClaims: !forgets,
     collect: collectorOf(name, openStore),
+    keeper,
     nodeLostAfterMs: NODE_LOST_AFTER_MS,
     signal,
   });
@@ -78,7 +82,7 @@ export async function openUserRunner(
   };
 }
 
-interface ServedSource extends Omit<UserParts, 'location' | 'forgets'> {
+interface ServedSource extends Omit<UserParts, 'location' | 'forgets' | 'keeper'> {
   readonly cluster: Cluster;
   readonly installation: string;
   readonly name: string;

@@ -25,7 +25,7 @@ import type { Repository } from './compose.ts';
 import { finishRun } from './finish.ts';
 import type { RunnerOptions } from './options.ts';
 import { sourceName } from './source-name.ts';
-import { localStore, namesStore, storeFrom } from './store.ts';
+import { localStore, namesStore, storeFrom, type StoreOptions } from './store.ts';
 import type { Io } from './terminal.ts';
 import { VERSION } from './version.ts';
 import { checkoutOf, expirerOf, keeperOf } from './workspace.ts';
@@ -114,6 +114,7 @@ export async function openWorkshop(
             source: repository.source,
             forgets: repository.ledgerBranch === null,
             openStore: storeOpener(repository, options, io),
+            keeper: keeperFor(repository, options, io),
           },
           options,
           io,
@@ -170,11 +171,13 @@ function quietLog(emit: (event: ReconcilerEvent) => void): Log {
 
 /** Opens the store that the options name, else one with the state. */
 export const storeOpener =
-  ({ stateDir }: Repository, { store }: RunnerOptions, io: Io): (() => Promise<Store>) =>
+  ({ stateDir }: Repository, options: RunnerOptions, io: Io): (() => Promise<Store>) =>
   () => {
-    const named = store === undefined ? {} : { store };
+    const named = namedStore(options);
     return namesStore(named, io) ? storeFrom(named, io) : localStore(stateDir).open();
   };
+
+const namedStore = ({ store }: RunnerOptions): StoreOptions => (store === undefined ? {} : { store });
 
 async function openProcessRunner(
   repository: Repository,
@@ -193,14 +196,15 @@ async function openProcessRunner(
     now: () => new Date(),
     observe: options.dryRun === true,
     events,
-    keeper: keeperFor(repository, io),
+    keeper: keeperFor(repository, options, io),
   });
 }
 
-/** Where whole logs of processes go: to the store that RUNLEDGER_STORE names. */
-function keeperFor({ location, stateDir }: Repository, io: Io): LogKeeper | undefined {
-  if (!namesStore({}, io)) return undefined;
-  return { source: sourceName(location), folder: stateDir, openStore: () => storeFrom({}, io) };
+/** Where whole logs go: to a store that --store or RUNLEDGER_STORE names. */
+function keeperFor({ location, stateDir }: Repository, options: RunnerOptions, io: Io): LogKeeper | undefined {
+  const named = namedStore(options);
+  if (!namesStore(named, io)) return undefined;
+  return { source: sourceName(location), folder: stateDir, openStore: () => storeFrom(named, io) };
 }
 
 function concurrencyOf(text: string | undefined, kind: RunnerKind): number {

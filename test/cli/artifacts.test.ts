@@ -276,6 +276,21 @@ if (program !== undefined) {
         'out/data/rows.csv': 'a,b\n',
         'out/report.txt': 'the report (executable)',
       });
+
+      const spec =
+        "artifacts: { paths: [out] }, logs: { upload: always }, run: 'mkdir out; echo made >out/it; echo said'";
+      const job = `apiVersion: runledger.dev/v1\nkind: Job\nmetadata: { name: kept }\nspec: { ${spec} }\n`;
+      await commitFiles(world.folder, { 'kept.yaml': job });
+      const inBucket = ['--store', `s3://${bucket}`] as const;
+      const ran = await cli(['reconcile', ...inBucket], { cwd: world.folder, env });
+      assert.is(ran.code, 0, ran.stderr);
+      const made = await cli(['artifacts', 'kept', ...inBucket, '--extract', '../kept'], { cwd: world.folder, env });
+      assert.is(made.code, 0, made.stderr);
+      assert.equal(await tree(path.join(world.root, 'kept')), { 'out/it': 'made\n' });
+      const logs = await cli(['logs', 'kept', ...inBucket], { cwd: world.folder, env });
+      assert.is(logs.stdout, 'said\n', logs.stderr);
+      assert.ok((await readdir(path.join(server.folder, 'jobs/kept/1/default'))).includes('1.log.gz'));
+
       await writeFile(path.join(world.root, 'key'), 'WRONG');
       const denied = await cli([...args, '../denied'], { cwd: world.folder, env });
       assert.is(denied.code, 2);

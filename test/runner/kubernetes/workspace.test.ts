@@ -1,12 +1,14 @@
 // test-timeout: 420s
 /** Checkout and artifacts of pods, with runledger's own image, served as a command on a machine of one's own serves them. */
 import { networkInterfaces } from 'node:os';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createDirectoryStore } from '../../../src/artifacts/directory-store.ts';
 import { extractArchive } from '../../../src/artifacts/extract.ts';
+import { openStore as openStoreOf } from '../../../src/artifacts/open.ts';
+import type { Store } from '../../../src/artifacts/port.ts';
 import type { TreeEntry } from '../../../src/artifacts/tree.ts';
 import { collectorOf, createDesk } from '../../../src/cli/attempt-desk.ts';
 import { judgeAttempt } from '../../../src/outcome/judge.ts';
@@ -22,6 +24,7 @@ import { filesOf, jobWith, recordOf, taskOf } from '../../render/world.ts';
 import { tree } from '../../support/artifacts.ts';
 import { eventually, openTestCluster, type TestCluster } from '../../support/cluster.ts';
 import { temporaryDirectory } from '../../support/git.ts';
+import { findS3Program, type S3Server, startS3Server } from '../../support/s3-server.ts';
 import { IMAGE } from './world.ts';
 
 const test = suite('checkout and artifacts of pods');
@@ -52,8 +55,21 @@ if (world && image) {
   await mkdir(storeFolder);
   let revision: readonly TreeEntry[] = [];
   let isStoreThere = true;
-  const openStore = async () =>
-    createDirectoryStore(isStoreThere ? storeFolder : join(folder.path, 'nowhere'), Date.now);
+  let bucket: S3Server | undefined;
+  const openStore = async (): Promise<Store> => {
+    if (!bucket) return createDirectoryStore(isStoreThere ? storeFolder : join(folder.path, 'nowhere'), Date.now);
+    const auth = { accessKeyIdFrom: { env: 'ID' }, secretAccessKeyFrom: { env: 'KEY' } };
+    const { endpoint, credentials } = bucket;
+    return openStoreOf(
+      { s3: { endpoint, bucket: bucket.bucket, auth } },
+      {
+        cwd: folder.path,
+        now: Date.now,
+        resolveValue: async (from) =>
+          'env' in from && from.env === 'ID' ? credentials.accessKeyId : credentials.secretAccessKey,
+      },
+    );
+  };
   const asked: string[] = [];
   const printed = new Set<string>();
   const files = {
@@ -158,6 +174,23 @@ if (world && image) {
     assert.match(attempt.artifacts?.warnings.join() ?? '', 'out/leak');
     assert.equal(await unpacked(attempt, 'kept'), { made: 'made\n', 'out/1': 'one\n', 'out/2': 'two\n' });
   });
+
+  const program = findS3Program();
+  if (program !== undefined)
+    test('what steps leave goes into a real bucket', async () => {
+      bucket = await startS3Server(program);
+      try {
+        const record = await begin('bucket', { run: 'mkdir out; echo one >out/1', artifacts: { paths: ['out'] } });
+        const attempt = await ended(record);
+        assert.is(attempt.artifacts?.archive?.complete, true, JSON.stringify(attempt.artifacts));
+        assert.equal(await unpacked(attempt, 'bucket'), { 'out/1': 'one\n' });
+        const key = attempt.artifacts?.archive?.key ?? '';
+        assert.is((await stat(join(bucket.folder, key))).size, attempt.artifacts?.archive?.bytes);
+      } finally {
+        await bucket.stop();
+        bucket = undefined;
+      }
+    });
 
   test('after a failure, a time-out and a cancellation; the exit code stays that of the step', async () => {
     const write = 'mkdir out; echo here >out/1;';
