@@ -58,6 +58,8 @@ export interface Recorder {
 const MAX_NOTES = 50;
 /** Bytes of whole lines that are collected before they are searched for secrets. */
 const BATCH = 64 * 1024;
+/** Masks that an attempt may ask for, and the bytes of them: what is searched for has to fit into memory. */
+export const MASK_LIMITS = { count: 5_000, bytes: 1024 * 1024 } as const;
 const NEWLINE = Buffer.from('\n');
 const MASKED_DIRECTIVE = Buffer.from(`::add-mask ${MASK}`);
 
@@ -145,6 +147,22 @@ export function createRecorder({ secrets, masks, limits, now, onLine, onStored, 
     if (refused !== undefined) warnings.add(refused);
   };
   for (const secret of secrets) addSecret(secret);
+  const asked = new Set<string>();
+  let askedBytes = 0;
+  /** Why nothing more is shown or kept: what is not searched for can't be redacted. */
+  let withheld: string | undefined;
+  const addMask = (step: string, value: string): void => {
+    if (withheld !== undefined || asked.has(value)) return;
+    asked.add(value);
+    askedBytes += value.length;
+    if (asked.size <= MASK_LIMITS.count && askedBytes <= MASK_LIMITS.bytes) {
+      addSecret({ label: `a mask of step ${step}`, value });
+      return;
+    }
+    const count = MASK_LIMITS.count.toLocaleString('en');
+    withheld = `variables, annotations and the output from here on are withheld: step "${step}" asked for more than ${count} masks, or 1 MiB of them`;
+    asked.clear();
+  };
 
   const stamper = createStamper();
   let time = 0;
@@ -198,11 +216,16 @@ export function createRecorder({ secrets, masks, limits, now, onLine, onStored, 
     const builder = createLineBuilder({
       maxLine,
       onLines(lines) {
+        if (withheld !== undefined) return;
         const { stored, count } = stamper.stamp(lines, stampAt(time).prefix);
         log.push(stored, count);
         onStored?.(stored);
       },
-      onView: onLine && ((lines, display) => eachLine(lines, (line) => view(...unseen(channel, line, display)))),
+      onView:
+        onLine &&
+        ((lines, display) => {
+          if (withheld === undefined) eachLine(lines, (line) => view(...unseen(channel, line, display)));
+        }),
     });
     const channel: Channel = {
       builder,
@@ -213,7 +236,7 @@ export function createRecorder({ secrets, masks, limits, now, onLine, onStored, 
         warn: (warning) => warnings.add(`step ${step}: ${warning}`),
         mask(value) {
           search(channel); // a mask holds from its line on
-          addSecret({ label: `a mask of step ${step}`, value });
+          addMask(step, value);
         },
       }),
       reader: createLineReader({
@@ -251,7 +274,7 @@ export function createRecorder({ secrets, masks, limits, now, onLine, onStored, 
       search(channel);
     },
     peek() {
-      if (!onLine) return;
+      if (!onLine || withheld !== undefined) return;
       time = now().getTime();
       for (const channel of channels.values()) peekAt(channel);
     },
@@ -261,12 +284,22 @@ export function createRecorder({ secrets, masks, limits, now, onLine, onStored, 
     end() {
       flush();
       const redact = (text: string): string => redactor.redact(text);
-      const notes = [...warnings.list(), ...warnings.overflow(), ...remarks.overflow()];
+      const notes = [
+        ...(withheld === undefined ? [] : [withheld]),
+        ...warnings.list(),
+        ...warnings.overflow(),
+        ...remarks.overflow(),
+      ];
       return {
         log: log.content(),
-        complete: log.complete(),
-        vars: Object.fromEntries(Array.from(variables.values, ([key, value]) => [redact(key), redact(value)])),
-        annotations: remarks.list().map((remark) => redactRemark(remark, redact)),
+        complete: log.complete() && withheld === undefined,
+        ...(withheld === undefined ? {} : { missing: withheld }),
+        // A value that is not searched for may be in any of them.
+        vars:
+          withheld === undefined
+            ? Object.fromEntries(Array.from(variables.values, ([key, value]) => [redact(key), redact(value)]))
+            : {},
+        annotations: withheld === undefined ? remarks.list().map((remark) => redactRemark(remark, redact)) : [],
         warnings: notes.map(redact),
       };
     },

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createRecorder, type RecordedLine, type StreamName } from '../../src/logs/recorder.ts';
+import { createRecorder, MASK_LIMITS, type RecordedLine, type StreamName } from '../../src/logs/recorder.ts';
 
 const AT = '2026-11-20T01:30:00.000Z';
 
@@ -146,6 +146,26 @@ recorder('holds variables to 64 and 32 KiB, and a larger value than a line is st
   const several = printed(multi('fits', 32 * 1024) + multi('large', 40 * 1024));
   assert.equal(Object.keys(several.vars), ['fits']);
   assert.match(several.warnings.join(), 'large is larger than 32 KiB');
+});
+
+recorder('withholds what may hold masks that there is no room for', () => {
+  const masks = Array.from({ length: MASK_LIMITS.count + 1 }, (_, index) => `::add-mask topsecret-${index}\n`);
+  const twice = ['::add-mask topsecret-0\n', ...masks.slice(0, -1), ...masks.slice(0, -1)];
+  const fits = printed(`${twice.join('')}topsecret-7 ends\n`, { maxBytes: 8 * 1024 ** 2 });
+  assert.is(fits.complete, true);
+  assert.match(fits.log, '*** ends\n');
+  const last = `topsecret-${MASK_LIMITS.count}`;
+  const text = `before\n::set-outcome-var v=${last}\n${masks.join('')}${last} after\n::error::${last}\n`;
+  const { log, complete, missing, vars, annotations, warnings } = printed(text, { maxBytes: 8 * 1024 ** 2 });
+  assert.match(log, 'before\n');
+  assert.not.match(log, 'after');
+  assert.is(complete, false);
+  assert.match(
+    missing ?? '',
+    /^variables, annotations and the output from here on are withheld: step "build" asked for/,
+  );
+  assert.ok(warnings.includes(missing ?? ''));
+  assert.not.match(JSON.stringify([vars, annotations, warnings]), last);
 });
 
 recorder('masks a value from ::add-mask on, in everything that is kept', () => {

@@ -210,6 +210,8 @@ const nameOf = (pod: Pod): string => pod.metadata?.name ?? '';
 /** A message that has the lines already, since a leader before has read them. */
 const LAST_LINES = /; its last lines: |; it printed nothing$/;
 
+const WITHHELD = 'the message is withheld: the Secrets of the job, which it may quote, can not be read any more';
+
 /** How a pod that we end is taken to have ended. */
 interface EndedHow {
   readonly ending: AttemptEnding;
@@ -224,7 +226,8 @@ const messageOfEnding = (ending: AttemptEnding): string | undefined =>
 async function redacted<T extends PodVerdict & { phase: 'ended' }>(verdict: T, { redact }: PodOutput): Promise<T> {
   const { ending } = verdict;
   if (!('message' in ending)) return verdict;
-  // What is not known can't be redacted; nothing was started then that could have told it.
-  const message = await redact(ending.message).catch(() => ending.message);
+  // What is not known can't be redacted. Where nothing was started, nothing could have told it.
+  const unknown = verdict.started === null ? ending.message : WITHHELD;
+  const message = await redact(ending.message).catch(() => unknown);
   return { ...verdict, ending: { ...ending, message } };
 }
