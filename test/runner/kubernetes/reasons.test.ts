@@ -379,6 +379,8 @@ function addTests(it: TestCluster): void {
         message: /may still be running/,
       });
       assert.type(lost?.times.started, 'string');
+      assert.is(lost?.log?.complete, false);
+      assert.match(lost?.log?.reason ?? '', /could not be read to its end/);
     } finally {
       kill(pid, 'SIGCONT');
       await controller.close();
