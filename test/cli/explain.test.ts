@@ -113,6 +113,12 @@ const fieldOf = (diff: OutcomeDiff, field: string): FieldChange | undefined =>
   diff.changes.find((change) => change.field === field);
 
 test('diff tells how two runs ended, and what of the spec changed between them', async ({ world }) => {
+  write(world, 'other', REPORT);
+  write(world, 'report', `on: {}\n${REPORT}`);
+  await world.run('reconcile');
+  const none = await read(world, 'diff', 'report');
+  assert.is(none.code, 2);
+  assert.match(none.stderr, /^error: report never ran\nhint: +`runledger run report`/);
   write(world, 'report', REPORT);
   await world.run('reconcile');
   const one = await read(world, 'diff', 'report');

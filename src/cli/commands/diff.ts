@@ -56,7 +56,7 @@ function wantedRuns(given: readonly string[]): readonly number[] {
   return given.map(runNumber);
 }
 
-/** Throws `JobUnknown`, `RunUnknown`, `RunsTooFew`. */
+/** Throws `JobUnknown`, `NoRun`, `RunUnknown`, `RunsTooFew`. */
 async function diffOf(view: LedgerView, job: string, wanted: readonly number[]): Promise<OutcomeDiff> {
   statusOf(view, job);
   const [from, to] = await pairOf(view, job, wanted);
@@ -70,7 +70,9 @@ async function pairOf(view: LedgerView, job: string, wanted: readonly number[]):
   if (first !== undefined && second !== undefined)
     return [await recordedOutcome(view, job, first), await recordedOutcome(view, job, second)];
   const runs = await view.runs(job);
-  const to = first ?? runs.at(-1) ?? 0;
+  const to = first ?? runs.at(-1);
+  if (to === undefined)
+    throw usageError('NoRun', `${job} never ran`, { hint: `\`runledger run ${job}\` runs it now` });
   const later = await recordedOutcome(view, job, to);
   const from = runs.findLast((run) => run < to);
   if (from !== undefined) return [await recordedOutcome(view, job, from), later];
