@@ -114,7 +114,8 @@ const fieldOf = (diff: OutcomeDiff, field: string): FieldChange | undefined =>
 
 test('diff tells how two runs ended, and what of the spec changed between them', async ({ world }) => {
   write(world, 'other', REPORT);
-  write(world, 'report', `on: {}\n${REPORT}`);
+  await world.run('reconcile');
+  write(world, 'report', `needs: [other]\n${REPORT}`);
   await world.run('reconcile');
   const none = await read(world, 'diff', 'report');
   assert.is(none.code, 2);

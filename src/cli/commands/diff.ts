@@ -71,8 +71,7 @@ async function pairOf(view: LedgerView, job: string, wanted: readonly number[]):
     return [await recordedOutcome(view, job, first), await recordedOutcome(view, job, second)];
   const runs = await view.runs(job);
   const to = first ?? runs.at(-1);
-  if (to === undefined)
-    throw usageError('NoRun', `${job} never ran`, { hint: `\`runledger run ${job}\` runs it now` });
+  if (to === undefined) throw usageError('NoRun', `${job} never ran`, { hint: `\`runledger run ${job}\` runs it now` });
   const later = await recordedOutcome(view, job, to);
   const from = runs.findLast((run) => run < to);
   if (from !== undefined) return [await recordedOutcome(view, job, from), later];
