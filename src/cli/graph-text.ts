@@ -1,5 +1,5 @@
 import type { GraphEdge, GraphJob, JobGraph } from './graph.ts';
-import { isUsual } from './graph.ts';
+import { describeSet, isUsual } from './graph.ts';
 import { fit, type Paint } from './terminal.ts';
 
 interface Visit {
@@ -13,9 +13,9 @@ interface Visit {
 
 /**
  * The graph as a tree that is `width` columns wide at most: below each job those that need it. A job that needs several stands
- * in full below the first of them, which is followed by the others, and with an arrow below these.
+ * in full below the first of them, which is followed by the others, and with an arrow below these. The runner sets come last.
  */
-export function graphText({ jobs, edges }: JobGraph, width: number, paint: Paint): string {
+export function graphText({ jobs, edges, runnerSets }: JobGraph, width: number, paint: Paint): string {
   const byName = new Map(jobs.map((job) => [job.name, job]));
   const into = Map.groupBy(edges, ({ to }) => to);
   const outOf = Map.groupBy(edges, ({ from }) => from);
@@ -38,6 +38,7 @@ export function graphText({ jobs, edges }: JobGraph, width: number, paint: Paint
     if (last) open.push({ ...last, lead: `${below}└─ `, below: `${below}   ` });
     open.push(...next.reverse());
   }
+  for (const set of runnerSets) lines.push(fit(`runner set ${set.name}  ${describeSet(set)}`, width));
   return lines.map((text) => `${text}\n`).join('');
 }
 
@@ -60,7 +61,7 @@ function lineOf(
 }
 
 function notesOf(
-  { triggers, state, problem }: GraphJob,
+  { triggers, state, problem, runnerSet }: GraphJob,
   edge: GraphEdge | undefined,
   into: readonly GraphEdge[],
 ): readonly string[] {
@@ -70,6 +71,7 @@ function notesOf(
     ...(triggers.length > 0 ? [triggers.join(', ')] : edge === undefined ? ['on request'] : []),
     ...(edge === undefined || isUsual(edge) ? [] : [`after ${edge.results.join(' or ')}`]),
     ...(others.length === 0 ? [] : [`needs ${others.join(', ')} too`]),
+    ...(runnerSet === undefined ? [] : [`on ${runnerSet}`]),
     ...(state === 'suspended' ? ['suspended'] : []),
   ];
 }

@@ -1,9 +1,10 @@
 import { commitTrigger } from '../job/defaults.ts';
 import type { Catalog, DesiredJob } from '../job/model.ts';
 import { compareText, formatProblem } from '../job/problems.ts';
+import { runsOnOf } from '../job/runs-on.ts';
 import { needsOf } from '../reconciler/chain.ts';
 import { schedulesOf } from '../reconciler/schedule/due.ts';
-import type { Result } from '../schemas/index.ts';
+import type { Result, RunnerSet } from '../schemas/index.ts';
 
 export interface GraphJob {
   readonly name: string;
@@ -13,6 +14,17 @@ export interface GraphJob {
   readonly triggers: readonly string[];
   /** The first problem of an invalid one. */
   readonly problem?: string;
+  /** The runner set that it runs on. */
+  readonly runnerSet?: string;
+}
+
+/** A runner set, with what it can take. */
+export interface GraphSet {
+  readonly name: string;
+  readonly minRunners: number;
+  readonly maxRunners: number;
+  readonly slots: number;
+  readonly image: string;
 }
 
 /** `to` runs after `from`, if that ended with one of these results. */
@@ -22,17 +34,20 @@ export interface GraphEdge {
   readonly results: readonly Result[];
 }
 
-/** The jobs of a revision and who needs whom; both by name. */
+/** The jobs of a revision, who needs whom, and the runner sets; all by name. */
 export interface JobGraph {
   readonly jobs: readonly GraphJob[];
   readonly edges: readonly GraphEdge[];
+  readonly runnerSets: readonly GraphSet[];
 }
 
 /** The graph of a catalog. What an invalid job needs is not known. */
-export function graphOf({ jobs, invalidJobs }: Catalog): JobGraph {
+export function graphOf({ jobs, invalidJobs, runnerSets }: Catalog): JobGraph {
   const valid = [...jobs.values()].map((job): GraphJob => {
     const { name, path, manifest } = job;
-    return { name, path, state: manifest.spec.suspend === true ? 'suspended' : 'valid', triggers: triggersOf(job) };
+    const state = manifest.spec.suspend === true ? 'suspended' : 'valid';
+    const named = runsOnOf(manifest.spec);
+    return { name, path, state, triggers: triggersOf(job), ...(named ? { runnerSet: named.set } : {}) };
   });
   const invalid = [...invalidJobs.values()].map(({ name, path, problems: [first] }): GraphJob => {
     const job = { name, path, state: 'invalid', triggers: [] } as const;
@@ -44,7 +59,20 @@ export function graphOf({ jobs, invalidJobs }: Catalog): JobGraph {
   return {
     jobs: [...valid, ...invalid].sort((a, b) => compareText(a.name, b.name)),
     edges: edges.sort((a, b) => compareText(a.from, b.from) || compareText(a.to, b.to)),
+    runnerSets: [...runnerSets.values()].map(graphSet).sort((a, b) => compareText(a.name, b.name)),
   };
+}
+
+/** What a manifest says of its set, with defaults in place. */
+export function graphSet({ metadata: { name }, spec }: RunnerSet): GraphSet {
+  const { minRunners = 0, maxRunners, slots = maxRunners, image } = spec;
+  return { name, minRunners, maxRunners, slots, image };
+}
+
+/** `2 to 20 runners, 40 slots, alpine:3.20`. */
+export function describeSet({ minRunners, maxRunners, slots, image }: Omit<GraphSet, 'name'>): string {
+  const numbers = minRunners === maxRunners ? maxRunners : `${minRunners} to ${maxRunners}`;
+  return `${numbers} runner${maxRunners === 1 ? '' : 's'}${slots === maxRunners ? '' : `, ${slots} slots`}, ${image}`;
 }
 
 /** What starts runs of a job by itself, a phrase each; none: requests, and jobs that it needs. */

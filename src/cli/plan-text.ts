@@ -1,6 +1,7 @@
 import type { Runner } from '../runner/port.ts';
 import type { Plan, PlannedAction, PlanTotals } from '../schemas/index.ts';
 import { formatProblem } from '../job/problems.ts';
+import { describeSet, type GraphSet, graphSet } from './graph.ts';
 import type { Observation } from '../reconciler/ports.ts';
 import { table, type Cell, type Paint } from './terminal.ts';
 
@@ -29,8 +30,32 @@ export function planOf(actions: readonly PlannedAction[], seen: Observation, con
   };
 }
 
-/** Said once for the whole plan: which fields of what is about to run this runner passes over. */
-function notesOf(actions: readonly PlannedAction[], { catalog }: Observation, runner: Runner): readonly string[] {
+/** Said once for the whole plan: what becomes of runner sets, and which fields of what is about to run this runner passes over. */
+const notesOf = (actions: readonly PlannedAction[], seen: Observation, runner: Runner): readonly string[] => [
+  ...setNotes(seen),
+  ...ignoredNotes(actions, seen, runner),
+];
+
+/** How the sets of the manifests differ from those that the ledger tells of. */
+function setNotes({ catalog, view }: Observation): readonly string[] {
+  const isSame = (set: GraphSet): boolean => {
+    const status = view.runnerSets.get(set.name);
+    const told = status && [status.minRunners, status.maxRunners, status.slots].join();
+    return told === [set.minRunners, set.maxRunners, set.slots].join();
+  };
+  const changed = Array.from(catalog.runnerSets.values(), graphSet).filter((set) => !isSame(set));
+  const isWhole = catalog.problems.length === 0 && catalog.brokenFiles.size === 0;
+  const removed = [...view.runnerSets.keys()].filter((name) => isWhole && !catalog.runnerSets.has(name));
+  return [
+    ...changed.map((set) => {
+      const what = view.runnerSets.has(set.name) ? 'changes to' : 'is new:';
+      return `runner set ${set.name} ${what} ${describeSet(set)}; a controller keeps it`;
+    }),
+    ...removed.map((name) => `runner set ${name} is removed: a controller drains it`),
+  ];
+}
+
+function ignoredNotes(actions: readonly PlannedAction[], { catalog }: Observation, runner: Runner): readonly string[] {
   const ignored = new Set<string>();
   for (const { action, job } of actions) {
     const spec = action === 'run' ? catalog.jobs.get(job)?.manifest.spec : undefined;

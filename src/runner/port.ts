@@ -209,6 +209,8 @@ export type PoolEvent =
   | { readonly kind: 'failed'; readonly set: string; readonly reason: Reason }
   /** From the claim of a runner to its having taken the attempt. */
   | { readonly kind: 'handed'; readonly set: string; readonly seconds: number }
+  /** From the claim of a runner to the first that the attempt printed. */
+  | { readonly kind: 'spoke'; readonly set: string; readonly seconds: number }
   | { readonly kind: 'gone'; readonly set: string };
 
 /** What a runner tells while it works; none of it is needed for correctness. */

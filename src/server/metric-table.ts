@@ -217,6 +217,13 @@ export const METRICS = {
     labels: ['source', 'set'],
     buckets: FAST,
   },
+  runnerOutput: {
+    name: 'runledger_runner_startup_duration_seconds',
+    type: 'histogram',
+    help: 'From the claim of a runner to the first output of the attempt.',
+    labels: ['source', 'set'],
+    buckets: FAST,
+  },
   runnerFailures: {
     name: 'runledger_runner_failures_total',
     type: 'counter',

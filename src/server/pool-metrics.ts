@@ -5,6 +5,7 @@ export interface PoolMetrics {
   state(set: string, numbers: Readonly<Record<Field, number>>): void;
   ready(set: string, seconds: number): void;
   handed(set: string, seconds: number): void;
+  spoke(set: string, seconds: number): void;
   failed(set: string, reason: string): void;
   gone(set: string): void;
   /** Another process keeps the sets: what they are is not said here any more. */
@@ -26,6 +27,7 @@ const FIELDS = [
 type PoolInstruments = Readonly<Record<(typeof FIELDS)[number][1], Gauge>> & {
   readonly runnerStart: Histogram;
   readonly runnerHandover: Histogram;
+  readonly runnerOutput: Histogram;
   readonly runnerFailures: Counter;
 };
 
@@ -42,6 +44,7 @@ export function createPoolMetrics(to: PoolInstruments, source: string): PoolMetr
     },
     ready: (set, seconds) => to.runnerStart.observe({ source, set }, seconds),
     handed: (set, seconds) => to.runnerHandover.observe({ source, set }, seconds),
+    spoke: (set, seconds) => to.runnerOutput.observe({ source, set }, seconds),
     failed: (set, reason) => to.runnerFailures.inc({ source, set, reason }),
     gone,
     forget() {

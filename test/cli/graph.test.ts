@@ -70,6 +70,26 @@ test('invalid jobs are marked, and the exit code says so', async ({ folder }) =>
   assert.match(mermaid.stdout, /j0\["a \(invalid\)"\]:::invalid/);
 });
 
+test('runner sets are shown, and which jobs run on them', async ({ folder }) => {
+  const kind = 'apiVersion: runledger.dev/v1\nkind: RunnerSet\nmetadata: { name: small }\n';
+  writeFileSync(
+    path.join(folder, 'set.yaml'),
+    `${kind}spec: { minRunners: 2, maxRunners: 20, slots: 40, image: "a:1" }\n`,
+  );
+  writeFileSync(path.join(folder, 'lint.yaml'), job('lint', 'runsOn: small\nrun: lint'));
+  writeFileSync(path.join(folder, 'e2e.yaml'), job('e2e', 'runsOn: { set: small, fallback: pod }\nrun: e2e'));
+  const { code, stdout } = await cli(['graph', folder], { cwd: folder });
+  assert.is(code, 0);
+  assert.is(
+    stdout,
+    'e2e  commit · on small\nlint  commit · on small\nrunner set small  2 to 20 runners, 40 slots, a:1\n',
+  );
+  const { stdout: mermaid } = await cli(['graph', folder, '-o', 'mermaid'], { cwd: folder });
+  assert.match(mermaid, 's0[["small: 2 to 20 runners, 40 slots, a:1"]]');
+  assert.match(mermaid, 'j0 -.- s0');
+  assert.match(mermaid, 'j1 -.- s0');
+});
+
 test('a URL is shown too, as JSON', async ({ folder }) => {
   const server = await startGitServer({ root: path.join(folder, 'server') });
   try {
@@ -99,6 +119,7 @@ test('Mermaid gets ids of our own, and no text as syntax', () => {
       { name: 'graph', path: 'a.yaml', state: 'suspended', triggers: [] },
     ],
     edges: [{ from: 'end', to: 'graph', results: ['failed'] }],
+    runnerSets: [],
   };
   const text = graphMermaid(graph);
   assert.is(
@@ -124,7 +145,7 @@ test('a chain of 5,000 jobs fits the terminal', () => {
     .slice(1)
     .map((to, index): GraphEdge => ({ from: names[index] ?? '', to, results: ['succeeded', 'warning'] }));
   const jobs = names.map((name) => ({ name, path: 'a.yaml', state: 'valid' as const, triggers: [] }));
-  const lines = graphText({ jobs, edges }, 60, (_style, text) => text)
+  const lines = graphText({ jobs, edges, runnerSets: [] }, 60, (_style, text) => text)
     .trimEnd()
     .split('\n');
   assert.is(lines.length, 5_000);

@@ -3,9 +3,9 @@ import stringWidth from 'string-width';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { changesBetween } from '../../src/cli/live/changes.ts';
-import { type GoingRun, type GoingTask, type Picture, pictureOf } from '../../src/cli/live/picture.ts';
+import { type GoingRun, type GoingTask, type Picture, pictureOf, type SetCount } from '../../src/cli/live/picture.ts';
 import { eventLine, topText, watchText } from '../../src/cli/live/tables.ts';
-import type { JobStatus, RunSummary } from '../../src/schemas/index.ts';
+import type { JobStatus, RunnerSetStatus, RunSummary } from '../../src/schemas/index.ts';
 
 const test = suite('watch and top');
 const revision = '4f0c2d9be1a7365c8d04f2b1907ae6538cd41f2a';
@@ -44,6 +44,8 @@ const picture = (
   live: readonly GoingRun[],
   recorded: Readonly<Record<string, readonly RunSummary[]>> = {},
   waiting?: string,
+  sets: readonly RunnerSetStatus[] = [],
+  counts?: ReadonlyMap<string, SetCount>,
 ): Picture =>
   pictureOf(
     live,
@@ -54,9 +56,11 @@ const picture = (
           { job, lastRuns, ...(waiting === undefined ? {} : { waiting }) } as unknown as JobStatus,
         ]),
       ),
+      runnerSets: new Map(sets.map((status) => [status.set, status])),
     },
     at(40),
     undefined,
+    counts,
   );
 const told = (before: Picture | null, now: Picture): readonly string[] =>
   changesBetween(before, now).map(({ type, job, run, task: of, attempt }) =>
@@ -159,6 +163,65 @@ test('a hundred runs fit every terminal, and say how many are left out', () => {
       for (const line of lines) assert.ok(stringWidth(line) <= width, `${width}: ${line}`);
       assert.ok(lines.some((line) => /^and \d+ more lines$/.test(line)));
     }
+});
+
+const setStatus = (set: string, ready: 'True' | 'False'): RunnerSetStatus => ({
+  apiVersion: 'runledger.dev/v1',
+  kind: 'RunnerSetStatus',
+  set,
+  revision,
+  at: at(10),
+  minRunners: 2,
+  maxRunners: 20,
+  scheduledMin: 5,
+  slots: 20,
+  desired: 5,
+  idle: 1,
+  busy: 0,
+  starting: 4,
+  failing: 0,
+  conditions: [
+    {
+      type: 'Ready',
+      status: ready,
+      reason: ready === 'True' ? 'RunnersStart' : 'ImagePullFailed',
+      message: ready === 'True' ? 'runners start as they should' : 'a:1: not found',
+      lastTransitionTime: at(10),
+    },
+  ],
+});
+
+test('top: the runner sets, with the runners that are there now', () => {
+  const now = new Map([
+    ['new', { idle: 0, busy: 0, starting: 1 }],
+    ['small', { idle: 3, busy: 2, starting: 0 }],
+  ]);
+  const sets = [setStatus('small', 'True'), setStatus('wrong', 'False')];
+  const live = picture([], {}, undefined, sets, now);
+  assert.equal(topText(live, { width: 80, paint: plain }).split('\n').slice(2), [
+    'SET    IDLE  BUSY  STARTING  MIN  MAX  READY',
+    'new    0     0     1',
+    'small  3     2     0         5    20   ✓ yes',
+    'wrong  0     0     0         5    20   ✗ ImagePullFailed: a:1: not found',
+    '',
+  ]);
+  // Where nobody can look, those of the ledger.
+  const told = picture([], {}, undefined, sets);
+  assert.match(topText(told, { width: 80, paint: plain }), /^small +1 +0 +4 +5 +20 +✓ yes \(30s ago\)$/m);
+  const many = picture(
+    [],
+    {},
+    undefined,
+    Array.from({ length: 50 }, (_, index) => setStatus(`set-${index}`, 'False')),
+  );
+  for (const [width, height] of [
+    [40, 12],
+    [80, 24],
+  ] as const) {
+    const lines = topText(many, { width, height, paint: plain }).replace(/\n$/, '').split('\n');
+    assert.ok(lines.length <= height, `${lines.length} lines of ${height}`);
+    for (const line of lines) assert.ok(stringWidth(line) <= width, `${width}: ${line}`);
+  }
 });
 
 test('nothing at all', () => {

@@ -40,6 +40,7 @@ function countAll(metrics: Metrics): () => void {
   source.sets.state('small', numbers);
   source.sets.ready('small', 1.5);
   source.sets.handed('small', 0.1);
+  source.sets.spoke('small', 0.2);
   source.sets.failed('small', 'ImagePullFailed');
   metrics.apiCall({ verb: 'create', resource: 'pods', code: '201' }, 0.01);
   return end;

@@ -37,7 +37,7 @@ export function watchCommand(command: Command, context: Context): Command {
 
 export function topCommand(command: Command, context: Context): Command {
   withOutput(withLookOptions(command)).description(
-    'show the tasks that run now, and the queue; once, where there is no terminal, or with -o json',
+    'show the tasks that run now, the queue and the runner sets; once, where there is no terminal, or with -o json',
   );
   return command.action(async (options: TopOptions) => {
     context.exit(await look(options, context, undefined, ({ io }) => topShow(io, options.output)));
@@ -143,8 +143,8 @@ function topShow(io: Io, output: Output): Show {
   return {
     take(picture) {
       const room = { width: widthOf(io.stdout, io.env), paint: paintFor(io.stdout, io.env) };
-      const { at, going, waits } = picture;
-      const machine = { at, runs: [...going.values()], waits: Object.fromEntries(waits) };
+      const { at, going, waits, sets } = picture;
+      const machine = { at, runs: [...going.values()], waits: Object.fromEntries(waits), sets };
       print(io, output, machine, () => topText(picture, room));
       return false;
     },

@@ -5,6 +5,7 @@ function count(event: PoolEvent, sets: SourceMetrics['sets']): void {
   if (event.kind === 'state') sets.state(event.state.set, event.state);
   if (event.kind === 'ready') sets.ready(event.set, event.seconds);
   if (event.kind === 'handed') sets.handed(event.set, event.seconds);
+  if (event.kind === 'spoke') sets.spoke(event.set, event.seconds);
   if (event.kind === 'failed') sets.failed(event.set, event.reason);
   if (event.kind === 'gone') sets.gone(event.set);
 }

@@ -36,7 +36,7 @@ export async function* feed(options: FeedOptions, signal: AbortSignal): AsyncGen
       view = await ledger.read(signal);
       readAt = performance.now();
     }
-    return pictureOf(going, view, new Date().toISOString(), job);
+    return pictureOf(going, view, new Date().toISOString(), job, live.sets?.());
   };
   for (let first = true; !signal.aborted; first = false) {
     try {

@@ -3,13 +3,14 @@ import { usageError } from '../../errors.ts';
 import { GATE_BUSYBOX, PATHS, VOLUMES } from '../../render/layout.ts';
 import { execInPod } from '../../runner/kubernetes/exec.ts';
 import { openCluster } from '../../runner/kubernetes/client.ts';
+import { viewRunner } from '../../runner/kubernetes/pool/view.ts';
 import { watchResource } from '../../runner/kubernetes/watch.ts';
 import { type ConfigMap, configMaps, type Pod, pods } from '../../runner/kubernetes/wire.ts';
 import { cancellationOn } from '../../runner/kubernetes/cancellation.ts';
 import type { RunnerOptions } from '../options.ts';
 import type { Io } from '../terminal.ts';
 import { VERSION } from '../version.ts';
-import { type GoingRun, type GoingTask, idOf, type LiveReader } from './picture.ts';
+import { type GoingRun, type GoingTask, idOf, type LiveReader, type SetCount } from './picture.ts';
 
 export interface ClusterLookOptions extends Pick<
   RunnerOptions,
@@ -37,18 +38,20 @@ export async function clusterReader(options: ClusterLookOptions, io: Io, signal:
   const common = { namespace, signal: until, log: quiet, onChange: () => undefined };
   const claims = watchResource(cluster, configMaps, { ...common, labelSelector: selector('claim', options) });
   const attempts = watchResource(cluster, pods, { ...common, labelSelector: selector('attempt', options) });
+  const runners = watchResource(cluster, pods, { ...common, labelSelector: selector('runner', options) });
   const close = async (): Promise<void> => {
     closing.abort();
-    await Promise.all([claims.ended, attempts.ended]);
+    await Promise.all([claims.ended, attempts.ended, runners.ended]);
     await cluster.close();
   };
   try {
-    await Promise.all([claims.ready, attempts.ready]);
+    await Promise.all([claims.ready, attempts.ready, runners.ready]);
   } catch (error) {
     await close();
     throw error;
   }
   return {
+    sets: () => countRunners([...runners.store.values(), ...attempts.store.values()]),
     list: async () => goingRuns([...claims.store.values()], [...attempts.store.values()]),
     async output(_run, { pod: name = '' }, given) {
       const command = outputCommand(attempts.store.get(name, namespace), name);
@@ -96,6 +99,18 @@ export function goingRuns(claims: readonly ConfigMap[], attempts: readonly Pod[]
     return identity ? idOf(identity) : '';
   });
   return Array.from(runs.values(), (run) => ({ ...run, tasks: (tasks.get(idOf(run)) ?? []).map(taskOf) }));
+}
+
+/** The runners among these pods, by set. What has ended, or is told to go, is none any more. Pure. */
+export function countRunners(all: readonly Pod[]): ReadonlyMap<string, SetCount> {
+  const counts = new Map<string, SetCount>();
+  for (const pod of all) {
+    const view = viewRunner(pod);
+    if (!view || view.phase === 'ended' || view.phase === 'going') continue;
+    const before = counts.get(view.set) ?? { idle: 0, busy: 0, starting: 0 };
+    counts.set(view.set, { ...before, [view.phase]: before[view.phase] + 1 });
+  }
+  return counts;
 }
 
 function runOf(object: ConfigMap | Pod, identity: ObjectIdentity): GoingRun | undefined {

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { LedgerView } from '../../ledger/port.ts';
-import type { RunSummary, Trigger } from '../../schemas/index.ts';
+import type { RunnerSetStatus, RunSummary, Trigger } from '../../schemas/index.ts';
 
 /** An attempt of a task as it is seen from outside. */
 export interface GoingTask {
@@ -27,9 +27,25 @@ export interface GoingRun {
   readonly tasks: readonly GoingTask[];
 }
 
+/** The runners of a set that are there now. */
+export interface SetCount {
+  readonly idle: number;
+  readonly busy: number;
+  readonly starting: number;
+}
+
+/** A runner set: what the ledger says of it, and what is there now; null: nobody can look, or not known. */
+export interface SetPicture {
+  readonly set: string;
+  readonly status: RunnerSetStatus | null;
+  readonly now: SetCount | null;
+}
+
 /** Where runs that go on are looked at: a machine's state folder, or a namespace. Looking changes nothing. */
 export interface LiveReader {
   list(signal: AbortSignal): Promise<readonly GoingRun[]>;
+  /** The runners of each set that has any. Absent where there can be none. */
+  sets?(): ReadonlyMap<string, SetCount>;
   /**
    * The output folder of a task that runs, as a tar. `ended` settles once the stream is at its end, with what a person should
    * know.
@@ -56,16 +72,19 @@ export interface Picture {
   readonly ended: ReadonlyMap<string, EndedRun>;
   /** What a run of the job waits for, where the ledger says so, by job. */
   readonly waits: ReadonlyMap<string, string>;
+  /** By name. */
+  readonly sets: readonly SetPicture[];
 }
 
 export const idOf = ({ job, run }: { readonly job: string; readonly run: number }): string => `${job}/${run}`;
 
-/** Puts together what is claimed and what is recorded; `job`: of this one alone. Pure. */
+/** Puts together what is claimed and what is recorded; `job`: of this one alone; `counts`: the runners that are there. Pure. */
 export function pictureOf(
   live: readonly GoingRun[],
-  view: Pick<LedgerView, 'statuses'>,
+  view: Pick<LedgerView, 'statuses' | 'runnerSets'>,
   at: string,
   job: string | undefined,
+  counts?: ReadonlyMap<string, SetCount>,
 ): Picture {
   const statuses = [...view.statuses.values()].filter((status) => job === undefined || status.job === job);
   const ended = statuses.flatMap(({ job: name, lastRuns }) =>
@@ -81,6 +100,20 @@ export function pictureOf(
     at,
     going: new Map(going.map((run) => [idOf(run), run])),
     ended: known,
+    sets: setsOf(view, counts),
     waits: new Map(statuses.flatMap(({ job: name, waiting }) => (waiting === undefined ? [] : [[name, waiting]]))),
   };
+}
+
+function setsOf(
+  { runnerSets }: Pick<LedgerView, 'runnerSets'>,
+  counts: ReadonlyMap<string, SetCount> | undefined,
+): readonly SetPicture[] {
+  const names = [...new Set([...runnerSets.keys(), ...(counts?.keys() ?? [])])].sort();
+  const none = { idle: 0, busy: 0, starting: 0 };
+  return names.map((set) => ({
+    set,
+    status: runnerSets.get(set) ?? null,
+    now: counts ? (counts.get(set) ?? none) : null,
+  }));
 }

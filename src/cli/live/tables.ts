@@ -1,7 +1,7 @@
 import { duration } from '../../ledger/text.ts';
 import type { WatchEvent } from '../../schemas/index.ts';
 import { ago, type Cell, type Column, fit, type Paint, RESULT_LOOK, table } from '../terminal.ts';
-import type { EndedRun, GoingRun, GoingTask, Picture } from './picture.ts';
+import type { EndedRun, GoingRun, GoingTask, Picture, SetPicture } from './picture.ts';
 
 /** Where a table has to fit. */
 export interface Room {
@@ -145,7 +145,36 @@ function taskRow(run: GoingRun, task: GoingTask, at: string): readonly Cell[] {
   ];
 }
 
-/** `top`: every task that goes on, and the queue. Pure. */
+const SET_COLUMNS: readonly WideColumn[] = [
+  { title: 'SET', shrinkTo: 12 },
+  { title: 'IDLE' },
+  { title: 'BUSY' },
+  { title: 'STARTING' },
+  { title: 'MIN', from: 50 },
+  { title: 'MAX', from: 50 },
+  { title: 'READY', shrinkTo: 8, from: 60 },
+];
+
+/** The numbers of now where they can be had, else those of the moment that the ledger tells of. */
+function setRow({ set, status, now }: SetPicture, at: string): readonly Cell[] {
+  const { idle, busy, starting } = now ?? status ?? { idle: 0, busy: 0, starting: 0 };
+  const ready = status?.conditions.find(({ type }) => type === 'Ready');
+  const isReady = ready?.status !== 'False';
+  const asOf = now || !status ? '' : ` (${ago(status.at, new Date(at))})`;
+  return [
+    { text: set },
+    { text: String(idle) },
+    { text: String(busy) },
+    { text: String(starting) },
+    { text: status ? String(Math.max(status.minRunners, status.scheduledMin)) : '' },
+    { text: status ? String(status.maxRunners) : '' },
+    isReady
+      ? { text: `${ready ? '✓ yes' : ''}${asOf}`, style: 'green' }
+      : { text: `✗ ${ready.reason}: ${ready.message}${asOf}`, style: 'red' },
+  ];
+}
+
+/** `top`: every task that goes on, the queue, and the runner sets. Pure. */
 export function topText(picture: Picture, room: Room): string {
   const { width, height, paint } = room;
   const going = [...picture.going.values()].sort((a, b) => byTime(a.queued, b.queued));
@@ -168,13 +197,21 @@ export function topText(picture: Picture, room: Room): string {
     ({ finished }) => Date.parse(picture.at) - Date.parse(finished) < 3_600_000,
   ).length;
   const head = `${count(active, 'run')} active, ${count(tasks.length, 'task')}, ${queue.length} queued, ${hour} ended within an hour`;
-  // Both tables have a line of titles, an empty line before them, and one for what is left out.
-  const lines = height === undefined ? Number.POSITIVE_INFINITY : Math.max(0, height - 7);
+  const sets = picture.sets.map((set) => setRow(set, picture.at));
+  // Each table has a line of titles, an empty line before it, and one for what is left out.
+  const rows = height === undefined ? Number.POSITIVE_INFINITY : Math.max(0, height - 7 - (sets.length > 0 ? 3 : 0));
+  const forSets = Math.min(sets.length, Math.max(Math.floor(rows / 3), rows - tasks.length - queue.length));
+  const lines = rows - forSets;
   const forQueue = Math.min(queue.length, Math.max(Math.floor(lines / 3), lines - tasks.length));
   const forTasks = Math.min(tasks.length, lines - forQueue);
   const shown = (columns: readonly WideColumn[], rows: readonly (readonly Cell[])[], most: number): string =>
     rows.length === 0 ? '' : `\n${fitting(columns, cut(rows, most), room)}${leftOut(rows.length - most, room)}`;
-  return `${paint('bold', fit(head, width))}\n${shown(TASK_COLUMNS, tasks, forTasks)}${shown(QUEUE_COLUMNS, queue, forQueue)}`;
+  const tables = [
+    shown(TASK_COLUMNS, tasks, forTasks),
+    shown(QUEUE_COLUMNS, queue, forQueue),
+    shown(SET_COLUMNS, sets, forSets),
+  ];
+  return `${paint('bold', fit(head, width))}\n${tables.join('')}`;
 }
 
 /** A line for one event, for where there is no terminal. */

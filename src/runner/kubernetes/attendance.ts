@@ -56,6 +56,8 @@ export interface AttendanceOptions {
   readonly collect: CollectArtifacts | null;
   /** What of a runner with an attempt its object does not tell; undefined for other pods. */
   readonly warmOf: (pod: Pod) => WarmContext | undefined;
+  /** A runner with an attempt has printed something for the first time, at this moment: milliseconds since 1970. */
+  readonly spoke?: (pod: Pod, at: number) => void;
   readonly reached: (point: RunnerPoint) => Promise<void>;
   readonly signal: AbortSignal;
 }
@@ -91,6 +93,7 @@ export function createAttendance(options: AttendanceOptions): Attendance {
       keeper,
       attempt: attemptOfPod(pod),
       onLine: events.output,
+      onFirst: warmOf(pod) && ((at) => options.spoke?.(pod, at)),
     });
     outputs.set(name, output);
     return output;

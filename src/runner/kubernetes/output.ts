@@ -39,6 +39,8 @@ export interface PodOutputOptions {
   readonly once?: boolean | undefined;
   /** Absent: nobody looks on. */
   readonly onLine?: ((line: OutputLine) => void) | undefined;
+  /** Told once: when the first of it was printed, in milliseconds since 1970. */
+  readonly onFirst?: ((at: number) => void) | undefined;
 }
 
 const PAUSE_MS = 500;
@@ -56,6 +58,7 @@ export function createPodOutput(options: PodOutputOptions): PodOutput {
   let isOver = false;
   let reading: Promise<Missing> | undefined;
   let limit: NodeJS.Timeout | undefined;
+  let { onFirst } = options;
 
   const openRecorder = async (): Promise<Recorder> => {
     const { task, number } = options.attempt;
@@ -105,6 +108,8 @@ export function createPodOutput(options: PodOutputOptions): PodOutput {
       const into = recorder;
       const idle = createIdleWatch(() => into.peek());
       text.turnTo((bytes, at) => {
+        onFirst?.(at);
+        onFirst = undefined;
         into.write(step, 'stdout', bytes, new Date(at));
         idle.touch();
         limit?.refresh();

@@ -122,6 +122,7 @@ export async function createKubernetesRunner(options: KubernetesRunnerOptions): 
     keeper: options.keeper,
     collect: options.collect ?? null,
     warmOf,
+    spoke: (pod, at) => warm?.spoke(pod, at),
     reached,
     signal,
   });

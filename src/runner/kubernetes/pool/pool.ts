@@ -45,8 +45,8 @@ export interface Pool {
   state(): PoolState | null;
   /** Whether nothing of it is left, after it was drained. */
   isGone(): boolean;
-  /** A runner has gone that we did not remove: the ConfigMap of the set may have, too. */
-  doubt(): void;
+  /** A runner is no longer there; `last`: as it was in the end. */
+  vanished(last: RunnerView): void;
 }
 
 /** Removals and creations that wait for an answer. */
@@ -151,6 +151,11 @@ export function createPool(name: string, parts: PoolParts): Pool {
     setTimeout(() => removing.delete(runner.uid), 60_000).unref();
   };
 
+  const tellLost = (runner: RunnerView, { reason, message }: Pick<StartFailure, 'reason' | 'message'>): void => {
+    emit({ kind: 'failed', set: name, reason });
+    log.warn({ set: name, runner: runner.name, reason }, `lost a runner without an attempt: ${message}`);
+  };
+
   /** What ended, or will never be ready, goes; whose fault it was is counted. */
   const judge = (runner: RunnerView): boolean => {
     if (runner.claimed || runner.phase === 'going') return false;
@@ -165,10 +170,7 @@ export function createPool(name: string, parts: PoolParts): Pool {
     if (!failed.has(runner.uid)) {
       failed.add(runner.uid);
       if (trouble.isOwn) fail(runner.created, trouble);
-      else {
-        emit({ kind: 'failed', set: name, reason: trouble.reason });
-        log.warn({ set: name, runner: runner.name, reason: trouble.reason }, `lost an idle runner: ${trouble.message}`);
-      }
+      else tellLost(runner, trouble);
     }
     void remove(runner, trouble.reason);
     return true;
@@ -297,8 +299,15 @@ export function createPool(name: string, parts: PoolParts): Pool {
     trouble: troubleOf,
     state: () => last,
     isGone: () => gone === 'yes',
-    doubt() {
+    vanished(runner) {
+      seen.delete(runner.uid);
+      const hadFailed = failed.delete(runner.uid);
+      if (removing.delete(runner.uid) || runner.claimed) return;
+      // The ConfigMap of the set may have gone, too.
       owner = null;
+      if (hadFailed) return;
+      const trouble = runnerTrouble(runner.pod, new Date(clock.now()).toISOString());
+      tellLost(runner, trouble ?? { reason: 'PodDeleted', message: 'it vanished' });
     },
   };
 }

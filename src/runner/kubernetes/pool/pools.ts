@@ -109,7 +109,9 @@ export async function openPools(options: PoolsOptions): Promise<Pools> {
       if (view?.uid !== object.metadata?.uid) return;
       views.delete(name);
       claimed.delete(view?.uid ?? '');
-      if (view && !view.claimed) pools.get(view.set)?.doubt();
+      // The last event may be the first that tells of an attempt.
+      const last = viewRunner(object);
+      if (last) pools.get(last.set)?.vanished(last);
     } else put(object);
     dirty();
   };

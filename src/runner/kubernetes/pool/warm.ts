@@ -1,5 +1,6 @@
 import { runnerObstacles, runsOnOf } from '../../../job/runs-on.ts';
 import { taskRecord } from '../../../job/task-spec.ts';
+import { LABELS } from '../../../render/labels.ts';
 import { planRecord } from '../../../render/steps.ts';
 import type { Reason } from '../../../schemas/index.ts';
 import type { AttemptEnding, AttemptStart, AttemptState, RunKey, Runner, RunRecord } from '../../port.ts';
@@ -22,6 +23,8 @@ export interface Warm extends Pick<Runner, 'keep' | 'pools'> {
   start(record: RunRecord, set: string, start: AttemptStart, payload: PayloadFacts): void;
   /** The attempts of a run that have no pod, and of which nothing else tells; `settled`: the names of those that are known. */
   attemptsOf(run: RunObjects, settled: ReadonlySet<string>): readonly AttemptState[];
+  /** A runner with an attempt has printed something for the first time, at this moment: milliseconds since 1970. */
+  spoke(pod: Pod, at: number): void;
   /** Hands over what a run has to runners that have been claimed for it. */
   look(run: RunObjects): void;
   cancel(key: RunKey, reason: Reason, tasks?: readonly string[]): void;
@@ -102,6 +105,11 @@ export async function openWarm(options: WarmOptions): Promise<Warm> {
         return end('PodDeleted', message, now);
       });
       return [...waiting, ...decided];
+    },
+    spoke(pod, at) {
+      const set = pod.metadata?.labels?.[LABELS.runnerSet];
+      const claimed = Date.parse(handovers.contextOf(pod)?.claimed ?? '');
+      if (set !== undefined) emit({ kind: 'spoke', set, seconds: Math.max(0, at - claimed) / 1_000 });
     },
     look(run) {
       if (!run.record || !run.payload || cancellationOn(run.claim)) return;
