@@ -76,7 +76,8 @@ async function scaleUp(
     podContext: { image: IMAGE, imagePullSecrets: [], podDefaults: {} },
     emit: () => undefined,
     dirty: tend,
-    learn: put,
+    // The watch may have told more by now.
+    learn: (pod) => void (views.has(pod.metadata?.name ?? '') || put(pod)),
     reached: async () => undefined,
     signal,
   });

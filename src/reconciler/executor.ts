@@ -8,6 +8,7 @@ import { createClaims, type PlannedRun } from './claims.ts';
 import { conditionEnd } from './condition.ts';
 import { decidable } from './decidable.ts';
 import { type Dispatch, dispatch, endUnbegun, type RunEnd, type RunStart, supersededBy } from './dispatch.ts';
+import { createNewest } from './newest.ts';
 import { createNotes } from './notes.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
 import { composeRecord, upstreamOf } from './record.ts';
@@ -57,8 +58,19 @@ const MOST_A_PASS = 200;
 /** How many runs are started at the same time. */
 const STARTS_AT_ONCE = 16;
 
-export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: string) => void): Executor {
-  const failures: CodedError[] = [];
+/** What whoever goes on reports at its end, of outcomes and of failures: it may go on for months. */
+const MOST_REPORTED = 1_000;
+
+/** `signal`: of all that is written beside the passes. */
+export function createExecutor(
+  parts: ReconcilerParts,
+  wake: Wake,
+  touch: (job: string) => void,
+  { goOn = false }: SettleOptions,
+  signal: AbortSignal,
+): Executor {
+  const most = goOn ? MOST_REPORTED : Number.POSITIVE_INFINITY;
+  const failures = createNewest<CodedError>(most);
   const say = (error: CodedError, key?: RunKey): void =>
     parts.emit({
       kind: 'trouble',
@@ -66,15 +78,15 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       ...(key === undefined ? {} : { key: { job: key.job, run: key.run }, code: error.code }),
     });
   const fail = (error: CodedError, key?: RunKey): void => {
-    failures.push(error);
+    failures.add(error);
     say(error, key);
   };
   const changed = (job: string): void => {
     touch(job);
     wake.ring();
   };
-  const recordings = createRecordings({ parts, fail, changed });
-  const notes = createNotes(parts, fail);
+  const recordings = createRecordings({ parts, fail, changed, most });
+  const notes = createNotes(parts, fail, signal);
   const tries = createTries(say, changed);
 
   /** The runs of these actions as they are going to be; jobs whose runs can't be made rest. */
@@ -226,7 +238,7 @@ export function createExecutor(parts: ReconcilerParts, wake: Wake, touch: (job: 
       await notes.written();
       await parts.ledger.flush(signal);
     },
-    report: () => ({ outcomes: recordings.outcomes, failures: [...failures, ...tries.failures()] }),
+    report: () => ({ outcomes: recordings.outcomes(), failures: [...failures.all(), ...tries.failures()] }),
   };
 }
 

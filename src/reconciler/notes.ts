@@ -13,14 +13,18 @@ export interface Notes {
   written(): Promise<void>;
 }
 
-export function createNotes(parts: ReconcilerParts, fail: (error: CodedError) => void): Notes {
+/** When the signal aborts, nothing is tried any more: what is not written follows from what is, and whoever comes next writes it. */
+export function createNotes(parts: ReconcilerParts, fail: (error: CodedError) => void, signal: AbortSignal): Notes {
   const answering = new Set<string>(); // answers that are being written
-  let all: Promise<unknown> = Promise.resolve();
+  let all: Promise<void> = Promise.resolve();
+  // The values of all that was written would be held for ever.
+  const keep = (done: Promise<void>): void => void (all = Promise.all([all, done]).then(() => undefined));
 
   const write = async (change: LedgerChange): Promise<void> => {
     try {
-      await writeWithin(parts, change, new AbortController().signal);
+      await writeWithin(parts, change, signal);
     } catch (error) {
+      if (signal.aborted) return;
       fail(asCoded(error, (message) => terminalError('NotRecorded', `statuses: ${message}`)));
     }
   };
@@ -30,7 +34,7 @@ export function createNotes(parts: ReconcilerParts, fail: (error: CodedError) =>
       const { facts, invalid, runnerSets } = change;
       if (facts.length === 0 && invalid === undefined && (runnerSets?.size ?? 0) === 0) return;
       const done = write(change);
-      all = Promise.all([all, done]);
+      keep(done);
       await done;
     },
     answer(answers) {
@@ -44,7 +48,7 @@ export function createNotes(parts: ReconcilerParts, fail: (error: CodedError) =>
       const done = write({ facts: [], answered: fresh }).finally(() => {
         for (const one of fresh) answering.delete(keyOf(one));
       });
-      all = Promise.all([all, done]);
+      keep(done);
     },
     async written() {
       await all;

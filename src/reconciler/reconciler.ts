@@ -20,9 +20,9 @@ export interface SettleReport {
   /** What was planned first, before anything was executed. */
   readonly plan: readonly PlannedAction[];
   readonly observation: Observation;
-  /** The outcomes that this call recorded, in the order they ended. */
+  /** The outcomes that this call recorded, in the order they ended; with `goOn` the newest thousand. */
   readonly outcomes: readonly Outcome[];
-  /** Runs that could not be started or recorded, with why. */
+  /** Runs that could not be started or recorded, with why; with `goOn` the newest thousand. */
   readonly failures: readonly CodedError[];
 }
 
@@ -99,7 +99,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   };
 
   const settle = async (options: SettleOptions, stop: AbortSignal, signal: AbortSignal): Promise<SettleReport> => {
-    const executor = createExecutor(parts, wake, (job) => touch(job));
+    const executor = createExecutor(parts, wake, (job) => touch(job), options, signal);
     const agenda = createAgenda();
     const statements = createStatements({
       ...parts,

@@ -4,6 +4,7 @@ import type { Outcome } from '../schemas/index.ts';
 import { createBatch } from './batch.ts';
 import { type RunEnd, runId } from './dispatch.ts';
 import { finishedFacts } from './facts.ts';
+import { createNewest } from './newest.ts';
 import type { Observation, ReconcilerParts } from './ports.ts';
 import { answerOf } from './requests.ts';
 import { writeWithin } from './write.ts';
@@ -20,10 +21,10 @@ export interface Recordings {
   isLeft(key: RunKey): boolean;
   /** Whether anything is under way. */
   readonly busy: boolean;
-  /** These are shown as live now: of others it need not be remembered that they are done. */
+  /** These are shown as live now: of others it need not be remembered that they are done, or left. */
   keep(live: Iterable<RunKey>): void;
-  /** Those that were begun here, in the order they ended. */
-  readonly outcomes: readonly Outcome[];
+  /** Those that were begun here, in the order they ended: the newest `most`. */
+  outcomes(): readonly Outcome[];
 }
 
 export interface RecordingsOptions {
@@ -31,16 +32,18 @@ export interface RecordingsOptions {
   readonly fail: (error: CodedError, key: RunKey) => void;
   /** Something of this job has changed. */
   readonly changed: (job: string) => void;
+  /** How many outcomes are kept for whoever asks afterwards. */
+  readonly most: number;
 }
 
 /** Runs that are recorded within this time are let go of together. */
 const RELEASE_AFTER_MS = 100;
 
-export function createRecordings({ parts, fail, changed }: RecordingsOptions): Recordings {
+export function createRecordings({ parts, fail, changed, most }: RecordingsOptions): Recordings {
   const underWay = new Set<string>();
   const done = new Set<string>();
   const left = new Set<string>();
-  const outcomes: Outcome[] = [];
+  const outcomes = createNewest<Outcome>(most);
   const releases = createBatch<RunKey>(RELEASE_AFTER_MS, (keys) =>
     parts.runner.release(keys, new AbortController().signal),
   );
@@ -60,7 +63,7 @@ export function createRecordings({ parts, fail, changed }: RecordingsOptions): R
     const { record: key } = end.run;
     const facts = finishedFacts(parts, end, seen);
     const { outcome } = facts.finished;
-    outcomes.push(outcome);
+    outcomes.add(outcome);
     parts.emit({ kind: 'finished', outcome });
     try {
       const park = async (): Promise<void> => parts.runner.park?.(key, facts.finished, signal);
@@ -100,10 +103,10 @@ export function createRecordings({ parts, fail, changed }: RecordingsOptions): R
       return underWay.size > 0;
     },
     keep(live) {
-      if (done.size === 0) return;
+      if (done.size + left.size === 0) return;
       const shown = new Set(Array.from(live, runId));
-      for (const id of done) if (!shown.has(id)) done.delete(id);
+      for (const ids of [done, left]) for (const id of ids) if (!shown.has(id)) ids.delete(id);
     },
-    outcomes,
+    outcomes: () => outcomes.all(),
   };
 }

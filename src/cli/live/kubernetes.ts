@@ -103,12 +103,13 @@ export function goingRuns(claims: readonly ConfigMap[], attempts: readonly Pod[]
 
 /** The runners among these pods, by set. What has ended, or is told to go, is none any more. Pure. */
 export function countRunners(all: readonly Pod[]): ReadonlyMap<string, SetCount> {
-  const counts = new Map<string, SetCount>();
+  const counts = new Map<string, { -readonly [Phase in keyof SetCount]: number }>();
   for (const pod of all) {
     const view = viewRunner(pod);
     if (!view || view.phase === 'ended' || view.phase === 'going') continue;
-    const before = counts.get(view.set) ?? { idle: 0, busy: 0, starting: 0 };
-    counts.set(view.set, { ...before, [view.phase]: before[view.phase] + 1 });
+    const count = counts.get(view.set) ?? { idle: 0, busy: 0, starting: 0 };
+    count[view.phase] += 1;
+    counts.set(view.set, count);
   }
   return counts;
 }
