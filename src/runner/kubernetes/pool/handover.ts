@@ -16,6 +16,7 @@ import { END_ANNOTATION } from '../pod-context.ts';
 import type { Scope } from '../scope.ts';
 import type { SecretReader } from '../secret-values.ts';
 import { type ConfigMap, configMaps, type Pod } from '../wire.ts';
+import { viewRunner } from './view.ts';
 
 /** Hands attempts to the runners that have been claimed for them, as often as it takes, and knows which have been. */
 export interface Handovers {
@@ -93,6 +94,7 @@ export function createHandovers({ scope, secrets, claimedHere, handed, reached, 
       const { deletionTimestamp, annotations = {} } = pod.metadata ?? {};
       if (!isRunner(pod) || done.has(uid) || working.has(uid) || signal.aborted) return;
       if (deletionTimestamp !== undefined || annotations[END_ANNOTATION] !== undefined) return;
+      if (viewRunner(pod)?.phase === 'ended') return;
       if ((failures.get(uid)?.notBefore ?? 0) > scope.clock.monotonic()) return;
       working.add(uid);
       handOver(record, payload, pod)

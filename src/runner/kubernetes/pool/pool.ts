@@ -58,7 +58,8 @@ export function createPool(name: string, parts: PoolParts): Pool {
   const { scope, emit, dirty, reached, signal } = parts;
   const { cluster, namespace, clock, log } = scope;
   let failures: Failures | null = null;
-  let creating = 0;
+  /** The names of pods for which a request is under way. */
+  const creating = new Set<string>();
   let owner: Promise<Owner> | null = null;
   let last: PoolState | null = null;
   let lastDesired = 0;
@@ -105,13 +106,13 @@ export function createPool(name: string, parts: PoolParts): Pool {
 
   const create = async (order: PoolOrder): Promise<void> => {
     const began = clock.now();
-    creating += 1;
+    const unique = runnerName(scope, name, randomUUID());
+    creating.add(unique);
     try {
       await reached('beforeRunner');
       if (!scope.authority.isValid()) return;
       owner ??= ensureOwner();
       const own = await owner;
-      const unique = runnerName(scope, name, randomUUID());
       const pod = renderRunner({ set: order.set, context: contextNow(), name: unique, owner: own });
       const violations = judgeRunner(order, pod, parts);
       if (violations !== null) return fail(began, { reason: 'Refused', message: violations, isFinal: true });
@@ -127,7 +128,7 @@ export function createPool(name: string, parts: PoolParts): Pool {
       } else if (!isCoded(error, 'CreateUncertain'))
         fail(began, { reason: 'StartError', message: messageOf(error), isFinal: false });
     } finally {
-      creating -= 1;
+      creating.delete(unique);
       dirty();
     }
   };
@@ -197,7 +198,7 @@ export function createPool(name: string, parts: PoolParts): Pool {
   const drain = (runners: readonly RunnerView[]): null => {
     const idle = runners.filter(({ claimed, phase }) => !claimed && phase !== 'going');
     for (const runner of idle) void remove(runner, 'SetRemoved');
-    if (idle.length === 0 && creating === 0 && gone === 'no') {
+    if (idle.length === 0 && creating.size === 0 && gone === 'no') {
       gone = 'going';
       const labelSelector = `${selectorOf(scope, 'runner-set')},${LABELS.runnerSet}=${name}`;
       deleteObjects(cluster, configMaps, { namespace, labelSelector }, { signal })
@@ -215,6 +216,12 @@ export function createPool(name: string, parts: PoolParts): Pool {
         });
     }
     return null;
+  };
+
+  const unseenAmong = (runners: readonly RunnerView[]): number => {
+    let unseen = creating.size;
+    for (const runner of creating.size === 0 ? [] : runners) if (creating.has(runner.name)) unseen -= 1;
+    return unseen;
   };
 
   const tell = (
@@ -236,7 +243,7 @@ export function createPool(name: string, parts: PoolParts): Pool {
       desired: plan.desired,
       idle: count('idle'),
       busy: count('busy'),
-      starting: count('starting') + creating,
+      starting: count('starting') + unseenAmong(runners),
       failing: failures?.rounds ?? 0,
       ...demand,
       ready: isReady
@@ -270,7 +277,8 @@ export function createPool(name: string, parts: PoolParts): Pool {
           return phase === 'ended' || phase === 'going' ? [] : [{ ...runner, phase }];
         }),
         assigned: demand.assigned,
-        creating,
+        creating: creating.size,
+        unseen: unseenAmong(runners),
         retryAt: failures?.retryAt ?? null,
         failing: failures !== null,
         now: clock.now(),
@@ -294,7 +302,7 @@ export function createPool(name: string, parts: PoolParts): Pool {
         if (phase === 'idle' || phase === 'busy') return true;
         return phase === 'starting' && !failed.has(pod.metadata?.uid ?? '') && startingTrouble(pod) === null;
       });
-      return failures?.last.isFinal && !isAny && creating === 0 ? { ...failures.last, at: failures.at } : null;
+      return failures?.last.isFinal && !isAny && creating.size === 0 ? { ...failures.last, at: failures.at } : null;
     },
     trouble: troubleOf,
     state: () => last,

@@ -24,8 +24,10 @@ export interface SizeInput {
   readonly runners: readonly SizedRunner[];
   /** Attempts that have a runner, or wait for one. */
   readonly assigned: number;
-  /** Pods that are being created at this moment. */
+  /** Requests to create a pod that are under way. */
   readonly creating: number;
+  /** Of these, the ones whose pod is not among the runners yet: the watch may be faster than the answer. */
+  readonly unseen: number;
   /** No runner is made before; null: at once. */
   readonly retryAt: number | null;
   /** Whether the last ones failed to start: then one is tried at a time. */
@@ -62,7 +64,7 @@ export function desiredRunners({
  * when it has been idle for the time-out, that which has been idle for the longest first.
  */
 export function planSize(input: SizeInput): SizePlan {
-  const { maxRunners, idleTimeoutMs, maxLifetimeMs, creating, now } = input;
+  const { maxRunners, idleTimeoutMs, maxLifetimeMs, unseen, now } = input;
   const desired = desiredRunners(input);
   const busy = input.runners.filter(({ phase }) => phase === 'busy').length;
   const remove: { name: string; reason: RemovalReason }[] = [];
@@ -74,16 +76,16 @@ export function planSize(input: SizeInput): SizePlan {
     else stay.push(runner);
   }
   stay.sort(goesFirst);
-  const over = Math.max(0, busy + stay.length + creating - maxRunners);
+  const over = Math.max(0, busy + stay.length + unseen - maxRunners);
   remove.push(...stay.splice(0, over).map(({ name }) => ({ name, reason: 'AboveMaximum' as const })));
-  const excess = Math.max(0, busy + stay.length + creating - desired);
+  const excess = Math.max(0, busy + stay.length + unseen - desired);
   const tired = stay
     .filter(({ idleSince }) => idleSince !== null && now - idleSince >= idleTimeoutMs)
     .slice(0, excess)
     .map(({ name }) => name);
   remove.push(...tired.map((name) => ({ name, reason: 'IdleTimeout' as const })));
   const left = stay.filter(({ name }) => !tired.includes(name));
-  const missing = Math.max(0, desired - busy - left.length - creating);
+  const missing = Math.max(0, desired - busy - left.length - unseen);
   const create = mayCreate(input, missing, left);
   return { desired, create, remove, wakeAt: nextLook(input, left, excess > tired.length, missing > create) };
 }

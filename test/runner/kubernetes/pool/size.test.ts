@@ -22,6 +22,7 @@ const base: SizeInput = {
   runners: [],
   assigned: 0,
   creating: 0,
+  unseen: 0,
   retryAt: null,
   failing: false,
   now: NOW,
@@ -56,11 +57,17 @@ sizes('is what works and what is kept ready, within the scheduled and the larges
 
 sizes('grows by as many at once as may be created at the same time', () => {
   assert.is(created({ minRunners: 15 }), 10);
-  assert.is(created({ minRunners: 15, creating: 4 }), 6);
-  assert.is(created({ minRunners: 15, creating: 10 }), 0);
+  assert.is(created({ minRunners: 15, creating: 4, unseen: 4 }), 6);
+  assert.is(created({ minRunners: 15, creating: 10, unseen: 10 }), 0);
   assert.is(created({ minRunners: 15, parallelCreations: 1 }), 1);
   assert.is(created({ minRunners: 3, runners: [starting('a'), idle('b', 0)] }), 1);
   assert.is(created({ minRunners: 1, assigned: 2, runners: [busy('a'), busy('b')] }), 1);
+});
+
+sizes('counts a pod once that the watch has told of before the request for it was answered', () => {
+  const runners = ['a', 'b', 'c', 'd'].map(starting);
+  assert.equal(removed({ runners, assigned: 4, maxRunners: 4, creating: 4, unseen: 0 }), []);
+  assert.is(created({ runners, assigned: 6, creating: 4, unseen: 0 }), 2);
 });
 
 sizes('shrinks by what has been idle for the longest, and only when the time-out has passed', () => {
@@ -104,7 +111,7 @@ sizes('waits before it tries again, and then tries one', () => {
   assert.is(planSize({ ...base, minRunners: 5, failing: true, retryAt: NOW + 1 }).wakeAt, NOW + 1);
   assert.is(created({ minRunners: 5, failing: true, retryAt: NOW }), 1);
   assert.is(created({ minRunners: 5, failing: true, retryAt: NOW, runners: [starting('a')] }), 0);
-  assert.is(created({ minRunners: 5, failing: true, retryAt: NOW, creating: 1 }), 0);
+  assert.is(created({ minRunners: 5, failing: true, retryAt: NOW, creating: 1, unseen: 1 }), 0);
 });
 
 /** A small generator with a seed, so that a failure can be played again. */
@@ -124,6 +131,7 @@ function anyInput(random: (below: number) => number): SizeInput {
     return { name: `r${index}`, phase, created: at, idleSince: phase === 'idle' ? at : null, template };
   });
   const works = runners.filter(({ phase }) => phase === 'busy').length;
+  const creating = random(4);
   return {
     ...base,
     runners,
@@ -131,7 +139,8 @@ function anyInput(random: (below: number) => number): SizeInput {
     maxRunners: 1 + random(12),
     scheduledMin: random(8),
     assigned: works + random(5),
-    creating: random(4),
+    creating,
+    unseen: random(creating + 1),
     parallelCreations: 1 + random(5),
     failing: random(4) === 0,
     retryAt: random(3) === 0 ? NOW + random(10) - 5 : null,
@@ -153,8 +162,8 @@ sizes('holds what it promises whatever comes', () => {
     const why = `seed ${seed}`;
     assert.is(works, input.runners.filter(({ phase }) => phase === 'busy').length, `${why}: what works stays`);
     assert.is(gone.size, plan.remove.length, `${why}: each goes once`);
-    const total = left.length + input.creating + plan.create;
-    assert.ok(total <= Math.max(input.maxRunners, works + input.creating), `${why}: no more than the maximum`);
+    const total = left.length + input.unseen + plan.create;
+    assert.ok(total <= Math.max(input.maxRunners, works + input.unseen), `${why}: no more than the maximum`);
     assert.ok(plan.create === 0 || total <= plan.desired, `${why}: none is created beyond the desired number`);
     assert.ok(input.creating + plan.create <= Math.max(input.creating, input.parallelCreations), `${why}: in parallel`);
     assert.ok(
@@ -162,7 +171,8 @@ sizes('holds what it promises whatever comes', () => {
       `${why}: old templates go`,
     );
     // Asked again after it was done there is nothing left to remove.
-    const again = planSize({ ...input, runners: left.toReversed(), creating: input.creating + plan.create });
+    const [creating, unseen] = [input.creating + plan.create, input.unseen + plan.create];
+    const again = planSize({ ...input, runners: left.toReversed(), creating, unseen });
     assert.equal(again.remove, [], `${why}: done once is done`);
     const turned = planSize({ ...input, runners: input.runners.toReversed() });
     assert.equal(byName(turned), byName(plan), `${why}: the order of what is there does not matter`);
@@ -171,7 +181,7 @@ sizes('holds what it promises whatever comes', () => {
 
 sizes('settles at the desired number', () => {
   for (let seed = 1; seed <= 300; seed += 1) {
-    const input = { ...anyInput(randomFrom(seed)), failing: false, retryAt: null, creating: 0 };
+    const input = { ...anyInput(randomFrom(seed)), failing: false, retryAt: null, creating: 0, unseen: 0 };
     let runners = input.runners;
     for (let round = 0; round < 50; round += 1) {
       const now = NOW + round * input.idleTimeoutMs;
