@@ -1,8 +1,10 @@
-// test-timeout: 300s
+// test-timeout: 600s
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isCoded } from '../../../src/errors.ts';
 import type { Outcome, RunnerSet, RunnerSetStatus } from '../../../src/schemas/index.ts';
+import { runBurst } from './burst.ts';
+import { PLAYED, playNode } from './played-node.ts';
 import { createQuota, createSecret, recordPeaks } from './sets.ts';
 import { LABELS, OUTCOME_FINALIZER } from '../../../src/render/labels.ts';
 import { deleteObject, listObjects } from '../../../src/runner/kubernetes/objects.ts';
@@ -216,6 +218,59 @@ if (test) {
       { onPool: (event) => void (event.kind === 'state' && states.push(event.state.busy)) },
     );
     assert.ok(Math.max(...states) >= 2, 'they ran beside each other');
+  });
+
+  sets('lose runners with their node, and say so', async () => {
+    const value = `rl-${Date.now().toString(36)}`;
+    const played = [await playNode(test, value), await playNode(test, value)];
+    const goAway = async (name: string | undefined): Promise<void> => {
+      const node = played.find((one) => one.name === name);
+      assert.ok(node, `${name} is one of ours`);
+      played.splice(played.indexOf(node), 1);
+      await node.remove();
+    };
+    const losses: string[] = [];
+    const pod = { nodeSelector: { [PLAYED]: value }, tolerations: [{ key: PLAYED, operator: 'Exists' as const }] };
+    const options: Partial<ControllerOptions> = {
+      nodeLostAfterMs: 1_000,
+      onPool: (event) => void (event.kind === 'failed' && losses.push(event.reason)),
+    };
+    try {
+      await withSet(
+        'lost',
+        { minRunners: 1, maxRunners: 1, pod },
+        async ({ controller, put }) => {
+          const [idle] = await idleIn('lost', 1);
+          await goAway(idle?.spec?.nodeName);
+          const isOther = (one: Pod): boolean => isIdle(one) && one.metadata?.uid !== idle?.metadata?.uid;
+          const other = await eventually(
+            'another one is idle, on the node that is left',
+            async () => (await runnersOf('lost')).find(isOther),
+            150_000,
+          );
+          assert.equal(losses, ['NodeLost']);
+          await put({ 'gone.yaml': manifestOf('gone', { runsOn: 'lost', run: 'true' }) });
+          await eventually('it has the attempt', async () =>
+            (await runnersOf('lost')).some(({ metadata }) => metadata?.labels?.[LABELS.job] === 'gone'),
+          );
+          await goAway(other.spec?.nodeName);
+          const gone = await outcomeOf(controller, 'gone');
+          assert.is(`${gone.result} ${gone.reason}`, 'error NodeLost');
+          assert.is(gone.tasks[0]?.attempts.length, 1, 'it may have run: it is not begun again');
+          const status = await statusOf(controller, 'lost', 'is not ready', (one) => readyOf(one)?.status === 'False');
+          assert.is(readyOf(status)?.reason, 'Unschedulable');
+        },
+        options,
+      );
+    } finally {
+      for (const node of played) await node.remove();
+    }
+  });
+
+  sets('take a burst of jobs, each once and never more than they hold', async () => {
+    const { problems, mostBusy } = await runBurst(test, { jobs: 24, runners: 4, limitMs: 200_000 });
+    assert.equal(problems, []);
+    assert.ok(mostBusy >= 2, 'they ran beside each other');
   });
 
   sets('time out, are cancelled and lose a runner as pods do', async () => {

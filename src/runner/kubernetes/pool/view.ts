@@ -1,7 +1,7 @@
 import type { PodContext } from '../../../outcome/pod.ts';
 import { readPod } from '../../../outcome/pod.ts';
 import { startTrouble } from '../../../outcome/pod-start.ts';
-import { ANNOTATIONS, identityOf, LABELS } from '../../../render/labels.ts';
+import { ANNOTATIONS, identityOf, LABELS, OUTCOME_FINALIZER } from '../../../render/labels.ts';
 import { RUNNER_CONTAINER } from '../../../render/runner-pod.ts';
 import type { Pod } from '../wire.ts';
 import type { StartFailure } from './back-off.ts';
@@ -32,11 +32,14 @@ export function viewRunner(pod: Pod): RunnerView | null {
     uid = '',
     creationTimestamp,
     deletionTimestamp,
+    finalizers = [],
   } = pod.metadata ?? {};
   const set = labels[LABELS.runnerSet];
   if (set === undefined) return null;
   const claimed = labels[LABELS.component] === 'attempt' && identityOf(pod) !== null;
-  const ended = hasEnded(pod);
+  // Whose outcome is recorded has ended, whatever a node that is lost will never say of it.
+  const isReleased = claimed && deletionTimestamp !== undefined && !finalizers.includes(OUTCOME_FINALIZER);
+  const ended = hasEnded(pod) || isReleased;
   const since = runningSince(pod);
   const phase = ended
     ? 'ended'
