@@ -5,11 +5,13 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { usageError } from '../../errors.ts';
 import { openCluster } from '../../runner/kubernetes/client.ts';
+import { systemClock } from '../../runner/kubernetes/clock.ts';
+import { sweepAbandonedSets } from '../../runner/kubernetes/pool/abandoned.ts';
 import { createMetrics } from '../../server/metrics.ts';
 import { configFromEnv, readConfig } from '../config.ts';
 import { takePart } from '../controller/lead.ts';
 import { serve } from '../controller/serve.ts';
-import type { ControllerOptions, Follower, LifePoint, Shared } from '../controller/shared.ts';
+import { type ControllerOptions, type Follower, leaseOf, type LifePoint, type Shared } from '../controller/shared.ts';
 import { EXIT } from '../exit.ts';
 import { createLogger } from '../logger.ts';
 import { withLogOptions } from '../options.ts';
@@ -98,6 +100,16 @@ export async function controller(
       { address: server.address, cluster: cluster.server, sources: config.sources.length, version: VERSION },
       'runledger started',
     );
+    void sweepAbandonedSets({
+      cluster,
+      installation: options.installation,
+      namespaces: new Set(config.sources.map(({ namespace }) => namespace ?? cluster.namespace)),
+      sources: new Set(config.sources.map(({ name }) => name)),
+      leaseOf: (name) => leaseOf({ name }, shared),
+      clock: systemClock,
+      log,
+      signal: stop.soft,
+    });
     await Promise.all(
       config.sources.map((source) => takePart(source, followers.get(source.name) ?? newFollower(), shared)),
     );

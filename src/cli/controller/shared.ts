@@ -74,7 +74,10 @@ export interface Follower {
 }
 
 /** The Lease of a source. */
-export const leaseOf = (source: SourceConfig, { cluster, options }: Pick<Shared, 'cluster' | 'options'>): LeaseRef => ({
+export const leaseOf = (
+  source: Pick<SourceConfig, 'name'>,
+  { cluster, options }: Pick<Shared, 'cluster' | 'options'>,
+): LeaseRef => ({
   namespace: options.leaseNamespace ?? cluster.namespace,
   name: `runledger-${options.installation}-${source.name}`,
 });
