@@ -41,14 +41,16 @@ export interface JobGraph {
   readonly runnerSets: readonly GraphSet[];
 }
 
+function graphJob(job: DesiredJob): GraphJob {
+  const { name, path, outline } = job;
+  const state = outline.suspend === true ? 'suspended' : 'valid';
+  const named = runsOnOf(outline);
+  return { name, path, state, triggers: triggersOf(job), ...(named ? { runnerSet: named.set } : {}) };
+}
+
 /** The graph of a catalog. What an invalid job needs is not known. */
 export function graphOf({ jobs, invalidJobs, runnerSets }: Catalog): JobGraph {
-  const valid = [...jobs.values()].map((job): GraphJob => {
-    const { name, path, manifest } = job;
-    const state = manifest.spec.suspend === true ? 'suspended' : 'valid';
-    const named = runsOnOf(manifest.spec);
-    return { name, path, state, triggers: triggersOf(job), ...(named ? { runnerSet: named.set } : {}) };
-  });
+  const valid = Array.from(jobs.values(), graphJob);
   const invalid = [...invalidJobs.values()].map(({ name, path, problems: [first] }): GraphJob => {
     const job = { name, path, state: 'invalid', triggers: [] } as const;
     return first ? Object.assign(job, { problem: formatProblem(first) }) : job;
