@@ -41,10 +41,10 @@ export function explanation(contentType: string, body: Uint8Array): string {
   return line === '' ? '' : ` ("${line.slice(0, MAX_QUOTE)}")`;
 }
 
-/** Milliseconds from a Retry-After header: seconds, or an HTTP date. */
-function retryAfterMs(header: string | undefined): number | undefined {
+/** Milliseconds from a Retry-After header (RFC 9110, 10.2.3): seconds, or an HTTP date. */
+export function retryAfterMs(header: string | undefined, now = Date.now()): number | undefined {
   if (header === undefined) return undefined;
-  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now;
   return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }
 
@@ -112,7 +112,11 @@ function codesOf(error: unknown, depth = 0): readonly string[] {
 }
 
 /** The error for a request that got no answer, or half of one. `timedOut`: our own limit for the whole request has passed. */
-export function networkError(error: unknown, context: RequestContext, timedOut: boolean): CodedError {
+export function networkError(
+  error: unknown,
+  context: Pick<RequestContext, 'url' | 'scrub'>,
+  timedOut: boolean,
+): CodedError {
   const { url } = context;
   const codes = codesOf(error);
   const certificate = codes.find((code) => CERTIFICATE_CODES.test(code));

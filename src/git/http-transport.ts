@@ -1,32 +1,21 @@
-import { readFile } from 'node:fs/promises';
-import { getCACertificates } from 'node:tls';
-import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici';
-import { isCoded, messageOf, transientError, usageError } from '../errors.ts';
+import { request } from 'undici';
+import { isCoded, transientError } from '../errors.ts';
 import { cancelled } from './cancel.ts';
+import { createDispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { explanation, networkError, statusError, type GitService, type RequestContext } from './http-errors.ts';
 import { parseGitUrl, type Credentials } from './url.ts';
 
-export interface GitHttpOptions {
-  /** The longest silence, in ms: until the connection stands (at most 10 s), until the headers, between two parts of a body. Default 30 s. */
-  readonly timeoutMs?: number;
+export interface GitHttpOptions extends DispatcherOptions {
   /** The longest time that one request may take as a whole, in ms. Default 10 min. */
   readonly totalTimeoutMs?: number;
-  /** A PEM file with further certificate authorities to trust. */
-  readonly caFile?: string;
   readonly userAgent?: string;
   /** Sent to the origin of the repository's URL only. Credentials within the URL take precedence. */
   readonly credentials?: Credentials;
-  /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are read from; default: the process's own environment. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
   /** Told the server's clock as each answer has it (`Date`: RFC 9110, 6.6.1). */
   readonly onDate?: (date: string) => void;
 }
 
-const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_TOTAL_MS = 600_000;
-const MAX_CONNECT_MS = 10_000;
-/** Unless the server names a time: what is asked now and then need not connect anew, and no server is as quick to forget. */
-const KEEP_ALIVE_MS = 30_000;
 const MAX_ERROR_BYTES = 64 * 1024;
 
 /** An answer with status 200, or a redirect. */
@@ -73,32 +62,6 @@ function scrubber(credentials: Credentials | undefined): (text: string) => strin
   const secrets = authorizations(credentials).flatMap((header) => (header ? [header.replace(/^\w+ /, '')] : []));
   if (credentials) secrets.push(credentials.kind === 'basic' ? credentials.password : credentials.token);
   return (text) => secrets.reduce((clean, secret) => (secret === '' ? clean : clean.replaceAll(secret, '***')), text);
-}
-
-async function readCertificates(caFile: string): Promise<string[]> {
-  try {
-    return [...getCACertificates('default'), await readFile(caFile, 'utf8')];
-  } catch (error) {
-    throw usageError('CaFileUnreadable', `the file of certificate authorities cannot be read: ${messageOf(error)}`);
-  }
-}
-
-async function createDispatcher(options: GitHttpOptions): Promise<Dispatcher> {
-  const { timeoutMs = DEFAULT_TIMEOUT_MS, env = process.env } = options;
-  const tls = options.caFile === undefined ? {} : { ca: await readCertificates(options.caFile) };
-  const connect = { ...tls, timeout: Math.min(timeoutMs, MAX_CONNECT_MS) };
-  const all = env['all_proxy'] ?? env['ALL_PROXY'] ?? '';
-  return new EnvHttpProxyAgent({
-    httpProxy: env['http_proxy'] ?? env['HTTP_PROXY'] ?? all,
-    httpsProxy: env['https_proxy'] ?? env['HTTPS_PROXY'] ?? all,
-    noProxy: env['no_proxy'] ?? env['NO_PROXY'] ?? '',
-    connect,
-    requestTls: connect,
-    proxyTls: connect,
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-  });
 }
 
 const tooLarge = (url: string, maxBytes: number) =>

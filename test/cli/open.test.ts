@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { webAddress } from '../../src/cli/web-address.ts';
+import { webAddress } from '../../src/forge/web-address.ts';
 import { bucketOf } from '../../src/ledger/layout.ts';
 import { cliHere } from '../support/cli.ts';
 import { git, initRepository, temporaryDirectory } from '../support/git.ts';

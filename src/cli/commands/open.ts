@@ -12,13 +12,14 @@ import type { Context } from '../program.ts';
 import { reading, type ReadingOptions } from '../reading.ts';
 import { recordedOutcome, runNumber } from '../recorded.ts';
 import type { Io } from '../terminal.ts';
-import { type Forge, FORGES, webAddress, type WebPlace } from '../web-address.ts';
+import { webAddress, type WebPlace } from '../../forge/web-address.ts';
+import { type ForgeKind, FORGES } from '../../forge/address.ts';
 import { statusOf } from './get.ts';
 
 interface OpenOptions extends ReadingOptions {
   readonly run?: string;
   readonly print?: boolean;
-  readonly forge?: Forge;
+  readonly forge?: ForgeKind;
   readonly remote: string;
 }
 
