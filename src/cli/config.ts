@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { messageOf, usageError } from '../errors.ts';
+import { forgeAddress, FORGES } from '../forge/address.ts';
 import type { Credentials } from '../git/url.ts';
 import { compileMasks } from '../logs/mask-patterns.ts';
 import { schemaFindings } from '../job/validate.ts';
@@ -8,7 +9,8 @@ import type { FieldPath } from '../job/positions.ts';
 import { formatProblem, placeFindings } from '../job/problems.ts';
 import { NOT_SUPPORTED } from '../job/support.ts';
 import { readYaml } from '../job/yaml.ts';
-import type { Config, SourceAuth, ValueFrom } from '../schemas/index.ts';
+import { templateTrouble } from '../notify/templates.ts';
+import type { Config, SourceAuth, SourceConfig, ValueFrom } from '../schemas/index.ts';
 import { parseStore } from './store-address.ts';
 import type { Io } from './terminal.ts';
 
@@ -33,7 +35,12 @@ export async function readConfig(path: string): Promise<Config> {
   return config;
 }
 
-const checks = (config: Config): readonly Finding[] => [...notYet(config), ...maskFindings(config.masks ?? [])];
+const checks = (config: Config): readonly Finding[] => [
+  ...notYet(config),
+  ...maskFindings(config.masks ?? []),
+  ...config.sources.flatMap(statusFindings),
+  ...notificationFindings(config),
+];
 
 /** Masks are searched for in every byte that jobs print: only what can be searched for in linear time is one. */
 function maskFindings(masks: readonly string[]): readonly Finding[] {
@@ -48,12 +55,59 @@ function maskFindings(masks: readonly string[]): readonly Finding[] {
 }
 
 /** What a configuration may say in this format and this version can't do yet: it is refused, and never passed over. */
-export function notYet({ notifications, sources }: Config): readonly Finding[] {
-  const asked: readonly (readonly [FieldPath, boolean])[] = [
-    [['notifications'], (notifications ?? []).length > 0],
-    ...sources.map(({ pullRequests }, index) => [['sources', index, 'pullRequests'], pullRequests === true] as const),
+export function notYet({ sources }: Config): readonly Finding[] {
+  return sources.flatMap(({ pullRequests }, index) =>
+    pullRequests === true
+      ? [{ path: ['sources', index, 'pullRequests'], place: 'key', message: NOT_SUPPORTED } as const]
+      : [],
+  );
+}
+
+/** Statuses need a forge that is known, and something to log in with. */
+function statusFindings(source: SourceConfig, index: number): readonly Finding[] {
+  if (source.statuses !== true) return [];
+  const finding = (message: string): readonly Finding[] => [
+    { path: ['sources', index, 'statuses'], place: 'key', message },
   ];
-  return asked.flatMap(([path, isAsked]) => (isAsked ? [{ path, place: 'key', message: NOT_SUPPORTED } as const] : []));
+  if (source.url === undefined) return finding('needs a repository: write url');
+  if (tokenOf(source) === undefined) return finding('needs a token: write forge: { tokenFrom: … }');
+  try {
+    forgeAddress(source.url, source.forge);
+    return [];
+  } catch (error) {
+    return finding(`needs a forge: ${messageOf(error)}; write forge: { kind: ${FORGES.join(' | ')} }`);
+  }
+}
+
+/** Where the token for the API of a source's forge lies; undefined: nowhere. */
+export const tokenOf = ({ forge, auth }: SourceConfig): ValueFrom | undefined =>
+  forge?.tokenFrom ?? auth?.tokenFrom ?? auth?.passwordFrom;
+
+/** Texts of notifications are judged before any run has ended. */
+function notificationFindings({ notifications = [], sources }: Config): readonly Finding[] {
+  const names = new Set(sources.map(({ name }) => name));
+  return notifications.flatMap((notification, index): readonly Finding[] => {
+    const { format = 'json', text, body } = notification;
+    const at = (...path: FieldPath): FieldPath => ['notifications', index, ...path];
+    const unknown = (notification.sources ?? []).flatMap((name, place): readonly Finding[] =>
+      names.has(name) ? [] : [{ path: at('sources', place), place: 'value', message: `there is no source ${name}` }],
+    );
+    const odd = format === 'slack' ? (['body', body, 'json'] as const) : (['text', text, 'slack'] as const);
+    const misplaced: readonly Finding[] =
+      odd[1] === undefined ? [] : [{ path: at(odd[0]), place: 'key', message: `goes with format: ${odd[2]}` }];
+    return [...unknown, ...misplaced, ...textFindings(text, at('text')), ...textFindings(body, at('body'))];
+  });
+}
+
+function textFindings(value: unknown, path: FieldPath): readonly Finding[] {
+  if (typeof value === 'string') {
+    const message = templateTrouble(value);
+    return message === undefined ? [] : [{ path, place: 'value', message }];
+  }
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, child]) =>
+    textFindings(child, [...path, Array.isArray(value) ? Number(key) : key]),
+  );
 }
 
 /** Names are unique, and so is each ledger: two writers of one would each take the other's jobs for removed. */

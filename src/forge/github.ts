@@ -19,6 +19,16 @@ const STATES: Readonly<Record<StatusState, string>> = {
   error: 'error',
 };
 
+/** The states of answers; warning and skipped are Gitea's own. */
+const STATES_READ: Readonly<Record<string, StatusState>> = {
+  pending: 'pending',
+  success: 'success',
+  warning: 'success',
+  skipped: 'success',
+  failure: 'failure',
+  error: 'error',
+};
+
 const PERMISSIONS: Readonly<Record<string, Permission>> = {
   admin: 'write',
   owner: 'write',
@@ -140,6 +150,18 @@ export function createGithub(http: ForgeHttp, { kind, project, api }: ForgeAddre
         },
         signal,
       });
+    },
+    async statusesOf(sha, signal) {
+      const ask = { purpose: 'statuses', what: `read the statuses of ${sha}`, signal } as const;
+      const found = await http.list(ask, paged(`${base}/commits/${encodeURIComponent(sha)}/statuses`));
+      const newest = new Map<string, { readonly id: number; readonly state: StatusState }>();
+      for (const one of found.map((value) => reading(value, where))) {
+        const [id, context] = [one.number('id'), one.text('context')];
+        // GitHub calls it state, Gitea status.
+        const state = STATES_READ[one.maybeText('state') ?? one.maybeText('status') ?? ''];
+        if (state !== undefined && id > (newest.get(context)?.id ?? -1)) newest.set(context, { id, state });
+      }
+      return new Map(Array.from(newest, ([context, { state }]) => [context, state]));
     },
     close: () => http.close(),
   };

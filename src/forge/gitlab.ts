@@ -15,6 +15,16 @@ const STATES: Readonly<Record<StatusState, string>> = {
   error: 'failed',
 };
 
+const STATES_READ: Readonly<Record<string, StatusState>> = {
+  created: 'pending',
+  pending: 'pending',
+  running: 'running',
+  success: 'success',
+  skipped: 'success',
+  failed: 'failure',
+  canceled: 'error',
+};
+
 const MOST_DESCRIPTION = 255;
 /** Access levels of members: 30 is Developer, who may push; 10 is Guest. */
 const DEVELOPER = 30;
@@ -174,6 +184,16 @@ export function createGitlab(http: ForgeHttp, { kind, project, api }: ForgeAddre
         if (isCoded(error, 'ForgeRefused') && /Cannot transition status/i.test(error.message)) return;
         throw error;
       }
+    },
+    async statusesOf(sha, signal) {
+      const ask = { purpose: 'statuses', what: `read the statuses of ${sha}`, signal } as const;
+      const found = await http.list(ask, paged(`${base}/repository/commits/${encodeURIComponent(sha)}/statuses`));
+      const states = new Map<string, StatusState>();
+      for (const one of found.map((value) => reading(value, where))) {
+        const state = STATES_READ[one.text('status')];
+        if (state !== undefined) states.set(one.text('name'), state);
+      }
+      return states;
     },
     close: () => http.close(),
   };

@@ -86,5 +86,7 @@ export interface Forge {
   upsertComment(number: number, marker: string, body: string, signal: AbortSignal): Promise<Comment>;
   permissionOf(user: string, signal: AbortSignal): Promise<Permission>;
   setStatus(status: CommitStatus, signal: AbortSignal): Promise<void>;
+  /** What stands beside a commit: the newest state of each context, in the port's words as far as the forge has them apart. */
+  statusesOf(sha: string, signal: AbortSignal): Promise<ReadonlyMap<string, StatusState>>;
   close(): Promise<void>;
 }

@@ -51,27 +51,33 @@ export type Evaluated =
 type Compilation =
   { readonly compiled: Compiled; readonly trouble?: never } | { readonly compiled?: never; readonly trouble: string };
 
+/** What an expression is about: a run that is to be executed, or one that has ended. */
+export type CelScope = 'run' | 'outcome';
+
 /** Parses an expression, each text once. Loads the library, which takes longer than planning a small repository. Never throws. */
-export function compile(text: string): Compilation {
-  const known = compilations.get(text);
+export function compile(text: string, scope: CelScope = 'run'): Compilation {
+  const key = keyOf(text, scope);
+  const known = compilations.get(key);
   if (known) return known;
-  const compilation = compileAnew(text);
+  const compilation = compileAnew(text, scope);
   if (compilations.size >= REMEMBERED) compilations.clear();
-  compilations.set(text, compilation);
+  compilations.set(key, compilation);
   return compilation;
 }
 
-function compileAnew(text: string): Compilation {
+const keyOf = (text: string, scope: CelScope): string => `${scope} ${text}`;
+
+function compileAnew(text: string, scope: CelScope): Compilation {
   if (text.trim() === '') return { trouble: 'is empty' };
   if (text.length > EXPRESSION_LIMITS.length)
     return { trouble: `has ${text.length} characters; at most ${EXPRESSION_LIMITS.length} are allowed` };
   try {
-    const run = environment().parse(text);
+    const run = environmentOf(scope).parse(text);
     return {
       compiled: {
         node: run.ast,
-        check: (matrix) => checkTypes(text, matrix),
-        evaluate: (values) => evaluate(text, () => run(values) as unknown),
+        check: (matrix) => checkTypes(text, environmentOf(scope, matrix)),
+        evaluate: (values) => evaluate(keyOf(text, scope), text, () => run(values) as unknown),
       },
     };
   } catch (error) {
@@ -79,20 +85,20 @@ function compileAnew(text: string): Compilation {
   }
 }
 
-function checkTypes(text: string, matrix: CelTypes): ReturnType<Compiled['check']> {
-  const { valid, type, error } = environment(matrix).check(text);
+function checkTypes(text: string, environment: Environment): ReturnType<Compiled['check']> {
+  const { valid, type, error } = environment.check(text);
   return valid ? { type: String(type) } : { trouble: celTrouble(error, text) };
 }
 
 /** What can take long: going through lists, and regular expressions. */
 const LONG = /\b(all|exists|exists_one|filter|map|matches)\s*\(/;
 
-function evaluate(text: string, run: () => unknown): Evaluated {
+function evaluate(key: string, text: string, run: () => unknown): Evaluated {
   try {
     if (!LONG.test(text)) return { value: run() };
     const value = withTimeLimit(EXPRESSION_LIMITS.budgetMs, () => ({ value: run() }));
     if (value !== 'slow') return value;
-    compilations.delete(text); // it was stopped in the middle of something
+    compilations.delete(key); // it was stopped in the middle of something
     return { trouble: 'takes too long' };
   } catch (error) {
     return { trouble: celTrouble(error, text) };
@@ -105,6 +111,10 @@ const REMEMBERED = 1_000;
 const compilations = new Map<string, Compilation>();
 const environments = new Map<string, Environment>();
 let base: Environment | undefined;
+let ofOutcomes: Environment | undefined;
+
+const environmentOf = (scope: CelScope, matrix?: CelTypes): Environment =>
+  scope === 'run' ? environment(matrix) : (ofOutcomes ??= createOutcomeEnvironment());
 
 /** With the matrix as a mapping of anything, or with the types of its keys: comparing a number with a text is a mistake then. */
 function environment(matrix?: CelTypes): Environment {
@@ -120,20 +130,58 @@ function environment(matrix?: CelTypes): Environment {
   return made;
 }
 
-function createEnvironment(): Environment {
+function newEnvironment(): Environment {
   const { Environment } = createRequire(import.meta.url)('@marcbachmann/cel-js') as typeof CelLibrary;
   const { depth, nodes, entries } = EXPRESSION_LIMITS;
   const limits = { maxDepth: depth, maxAstNodes: nodes, maxListElements: entries, maxMapEntries: entries };
-  const text = 'string';
-  return new Environment({ limits: { ...limits, maxCallArguments: 3 } })
+  return new Environment({ limits: { ...limits, maxCallArguments: 3 } });
+}
+
+const TRIGGER = {
+  kind: 'string',
+  at: 'string',
+  revision: 'string',
+  job: 'string',
+  run: 'int',
+  id: 'string',
+  number: 'int',
+  base: 'string',
+} as const;
+
+function createEnvironment(): Environment {
+  return newEnvironment()
     .registerVariable('params', 'map<string, string>')
-    .registerVariable({ name: 'job', schema: { name: text, labels: 'map<string, string>' } })
-    .registerVariable({ name: 'run', schema: { number: 'int', revision: text } })
-    .registerVariable({
-      name: 'trigger',
-      schema: { kind: text, at: text, revision: text, job: text, run: 'int', id: text, number: 'int', base: text },
-    })
+    .registerVariable({ name: 'job', schema: { name: 'string', labels: 'map<string, string>' } })
+    .registerVariable({ name: 'run', schema: { number: 'int', revision: 'string' } })
+    .registerVariable({ name: 'trigger', schema: TRIGGER })
     .registerVariable('needs', 'map<string, map<string, dyn>>');
+}
+
+/** What is known when a run has ended; all fields of it are texts but those named here. */
+function createOutcomeEnvironment(): Environment {
+  const text = 'string';
+  return newEnvironment()
+    .registerVariable('source', text)
+    .registerVariable('params', 'map<string, string>')
+    .registerVariable({ name: 'job', schema: { name: text } })
+    .registerVariable({ name: 'run', schema: { number: 'int', revision: text } })
+    .registerVariable({ name: 'trigger', schema: TRIGGER })
+    .registerVariable({
+      name: 'outcome',
+      schema: {
+        result: text,
+        reason: text,
+        message: text,
+        exitCode: 'int',
+        step: text,
+        finished: text,
+        seconds: 'int',
+        duration: text,
+        previous: text,
+        url: text,
+        vars: 'map<string, string>',
+      },
+    });
 }
 
 /** The type of a value that a matrix or a context holds. */

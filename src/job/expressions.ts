@@ -1,7 +1,7 @@
 import { terminalError } from '../errors.ts';
 import type { RunRecord } from '../runner/port.ts';
 import type { Job, MatrixValue, Result } from '../schemas/index.ts';
-import { celType, type CelValues, celValue, compile, EXPRESSION_LIMITS } from './cel.ts';
+import { type CelScope, celType, type CelValues, celValue, compile, EXPRESSION_LIMITS } from './cel.ts';
 import { type ExpressionNames, nameTrouble } from './expression-names.ts';
 import type { Task } from './fan-out.ts';
 import { taskParameters } from './parameters.ts';
@@ -83,7 +83,7 @@ export function expressionTrouble(
   return allowed.includes(checked.type) ? undefined : typeTrouble(checked.type, wanted);
 }
 
-function typeTrouble(type: string, wanted: keyof typeof TYPES): string {
+export function typeTrouble(type: string, wanted: keyof typeof TYPES): string {
   const mapping = type.startsWith('map') || type.startsWith('$');
   const given = TYPE_WORDS[type] ?? (mapping ? 'a mapping' : type.startsWith('list') ? 'a list' : type);
   if (wanted === 'text') return `gives ${given}; only texts, numbers and true or false can be filled in`;
@@ -107,15 +107,19 @@ export function valuesOf({ params, matrix, job, run, trigger, needs }: Expressio
     matrix: new Map(Object.entries(matrix).map(([key, value]) => [key, celValue(value)])),
     job: map({ name: job.name, labels: map(job.labels) }),
     run: map({ number: BigInt(run.number), revision: run.revision }),
-    trigger: new Map([
-      ...Object.entries(NO_TRIGGER),
-      ...Object.entries(trigger).map(([key, value]) => [key, celValue(value)] as const),
-    ]),
+    trigger: triggerValues(trigger),
     needs: new Map(
       Object.entries(needs).map(([name, { result, vars }]) => [name, map({ result, vars: map(vars) })] as const),
     ),
   };
 }
+
+/** The fields of a trigger as expressions see them. */
+export const triggerValues = (trigger: RunRecord['trigger']): ReadonlyMap<string, unknown> =>
+  new Map([
+    ...Object.entries(NO_TRIGGER),
+    ...Object.entries(trigger).map(([key, value]) => [key, celValue(value)] as const),
+  ]);
 
 /** A trigger of another kind has nothing to say: expressions need no case for each kind. */
 const NO_TRIGGER = { at: '', revision: '', job: '', run: 0n, id: '', number: 0n, base: '' };
@@ -124,16 +128,16 @@ const NO_TRIGGER = { at: '', revision: '', job: '', run: 0n, id: '', number: 0n,
  * The value of an expression; `where` begins its error: `spec.if`. Throws CodedError `ExpressionFailed` (terminal) when it has none,
  * for instance because the run of a needed job set no such variable.
  */
-export function evaluate(text: string, values: CelValues, where: string): unknown {
-  const { compiled, trouble } = compile(text);
+export function evaluate(text: string, values: CelValues, where: string, scope?: CelScope): unknown {
+  const { compiled, trouble } = compile(text, scope);
   const result = compiled?.evaluate(values) ?? { trouble: trouble ?? '' };
   if (result.trouble !== undefined) throw expressionError(where, text, result.trouble);
   return result.value;
 }
 
 /** The value of an expression as a text. Throws like `evaluate`, also for a value that is no text and too long a one. */
-export function evaluateText(text: string, values: CelValues, where: string): string {
-  const value = evaluate(text, values, where);
+export function evaluateText(text: string, values: CelValues, where: string, scope?: CelScope): string {
+  const value = evaluate(text, values, where, scope);
   if (typeof value !== 'string' && typeof value !== 'bigint' && typeof value !== 'number' && typeof value !== 'boolean')
     throw expressionError(where, text, 'gives no text, number, true or false');
   const result = String(value);

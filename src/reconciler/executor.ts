@@ -127,6 +127,7 @@ export function createExecutor(
         kind: 'started',
         key: { job: record.job, run: record.run },
         trigger: record.trigger.kind,
+        chain: record.chain,
         attempts,
         first,
         queued: record.queued,
@@ -171,7 +172,7 @@ export function createExecutor(
           result = await parts.runner.claim(record, signal);
         });
         if (result === 'exists') taken.push(record.job);
-        if (result === 'claimed') parts.emit({ kind: 'claimed', action });
+        if (result === 'claimed') parts.emit({ kind: 'claimed', action, chain: record.chain });
         return result === 'claimed';
       });
       const decide = (now: Observation): Decision => {

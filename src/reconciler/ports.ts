@@ -1,7 +1,7 @@
 import type { Catalog, DesiredJob } from '../job/model.ts';
 import type { FinishedRun, Ledger, LedgerView } from '../ledger/port.ts';
 import type { AttemptStart, LiveRun, OutputLine, RunFile, RunKey, Runner, RunRecord } from '../runner/port.ts';
-import type { JobDefaults, JudgedManifest, Outcome, PlannedAction, Trigger } from '../schemas/index.ts';
+import type { JobDefaults, JudgedManifest, Outcome, PlannedAction, Result, Trigger } from '../schemas/index.ts';
 import type { Snapshot, Source } from '../sources/port.ts';
 import type { RunEnd, RunWait } from './dispatch.ts';
 import type { RunRequest } from './plan.ts';
@@ -25,11 +25,12 @@ export interface CatalogBuilder {
 /** What happens, for whoever shows it; nothing depends on it. */
 export type ReconcilerEvent =
   | { readonly kind: 'planned'; readonly revision: string; readonly actions: readonly PlannedAction[] }
-  | { readonly kind: 'claimed'; readonly action: PlannedAction }
+  | { readonly kind: 'claimed'; readonly action: PlannedAction; readonly chain: string }
   | {
       readonly kind: 'started';
       readonly key: RunKey;
       readonly trigger: Trigger['kind'];
+      readonly chain: string;
       readonly attempts: readonly AttemptStart[];
       /** Whether these are the first attempts of the run. */
       readonly first: boolean;
@@ -39,7 +40,12 @@ export type ReconcilerEvent =
   /** After each pass: the runs that have not begun. */
   | { readonly kind: 'waiting'; readonly waits: readonly RunWait[] }
   | { readonly kind: 'output'; readonly line: OutputLine }
-  | { readonly kind: 'finished'; readonly outcome: Outcome }
+  | {
+      readonly kind: 'finished';
+      readonly outcome: Outcome;
+      /** The result of the newest run before it that was neither skipped nor cancelled; null: none is known. */
+      readonly previous: Result | null;
+    }
   | { readonly kind: 'recorded'; readonly key: RunKey; readonly commit: string | null }
   /** The ledger has another ending of the run already: this one is not recorded. */
   | { readonly kind: 'refused'; readonly key: RunKey }

@@ -1,6 +1,7 @@
 import { asCoded, type CodedError, isCoded, messageOf, terminalError } from '../errors.ts';
+import type { LedgerView } from '../ledger/port.ts';
 import type { RunKey, RunRecord } from '../runner/port.ts';
-import type { Outcome } from '../schemas/index.ts';
+import type { Outcome, Result } from '../schemas/index.ts';
 import { createBatch } from './batch.ts';
 import { type RunEnd, runId } from './dispatch.ts';
 import { finishedFacts } from './facts.ts';
@@ -64,7 +65,7 @@ export function createRecordings({ parts, fail, changed, most }: RecordingsOptio
     const facts = finishedFacts(parts, end, seen);
     const { outcome } = facts.finished;
     outcomes.add(outcome);
-    parts.emit({ kind: 'finished', outcome });
+    parts.emit({ kind: 'finished', outcome, previous: previousResult(parts.ledger.latest() ?? seen.view, outcome) });
     try {
       const park = async (): Promise<void> => parts.runner.park?.(key, facts.finished, signal);
       await parts.reached?.('beforeRecord');
@@ -109,4 +110,12 @@ export function createRecordings({ parts, fail, changed, most }: RecordingsOptio
     },
     outcomes: () => outcomes.all(),
   };
+}
+
+/** How the job did before: the result of its newest run before this one that was neither skipped nor cancelled. */
+function previousResult({ statuses }: Pick<LedgerView, 'statuses'>, { job, run }: Outcome): Result | null {
+  const before = statuses
+    .get(job)
+    ?.lastRuns.filter((known) => known.run < run && known.result !== 'skipped' && known.result !== 'cancelled');
+  return before?.toSorted((a, b) => b.run - a.run)[0]?.result ?? null;
 }

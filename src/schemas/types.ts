@@ -927,10 +927,30 @@ export interface SourceConfig {
    * narrow.
    */
   readonly pullRequests?: boolean;
+  /**
+   * Whether the forge shows beside each commit how the runs that it caused are going: a status per job, with a link to
+   * the ledger.
+   */
+  readonly statuses?: boolean;
+  /** The API of the forge that the repository lies on, for commit statuses. */
+  readonly forge?: ForgeConfig;
   /** Secrets of the namespace with credentials for private registries. Every pod of the source gets them. */
   readonly imagePullSecrets?: readonly ObjectName[];
   /** How deliveries to POST /hooks/<name> prove where they come from. */
   readonly webhook?: WebhookConfig;
+}
+
+/** How the API of a forge is reached. */
+export interface ForgeConfig {
+  /** What kind of forge it is, where the name of its host does not say. Forgejo is gitea. */
+  readonly kind?: 'github' | 'gitlab' | 'gitea';
+  /**
+   * The address of its API, where it is not where it usually is: https://api.github.com, or /api/v3 (GitHub
+   * Enterprise), /api/v4 (GitLab), /api/v1 (Gitea) on the repository's host.
+   */
+  readonly api?: string;
+  /** Where a token for the API lies. Default: the token or password of auth. */
+  readonly tokenFrom?: ValueFrom;
 }
 
 /**
@@ -1091,11 +1111,36 @@ export interface S3Auth {
   readonly secretAccessKeyFrom: ValueFrom;
 }
 
-/** Sends the outcome of a run as JSON to an address, with POST. */
+/** Sends a message to an address, with POST, when a run is in the ledger. */
 export interface Notification {
-  /** Where the outcome is sent. */
-  readonly url: string;
-  /** When it is sent: after these results, or with changed whenever the result differs from the job's run before. */
+  /** Where the message is sent. An address that is a secret in itself, such as one of Slack, belongs under urlFrom. */
+  readonly url?: string;
+  /** Where the address lies, if it is a secret. Not together with url. */
+  readonly urlFrom?: ValueFrom;
+  /** Headers of the request, by name, and where their values lie. */
+  readonly headersFrom?: {
+    readonly [k: string]: ValueFrom;
+  };
+  /** json sends body, slack a text as Slack, Mattermost and others take it. */
+  readonly format?: 'json' | 'slack';
+  /**
+   * The text of format slack, with expressions in ${{ }}. Default: a line with job, run, result, time, message and a
+   * link.
+   */
+  readonly text?: string;
+  /**
+   * What format json sends, with expressions in ${{ }} in its texts. Default: source, previous, url, and outcome
+   * without its tasks.
+   */
+  readonly body?: {
+    readonly [k: string]: unknown;
+  };
+  /** The names of the sources whose runs are told of. Default: all. */
+  readonly sources?: readonly JobName[];
+  /**
+   * When it is sent: after these results, or with changed whenever the result differs from that of the job's run
+   * before. Skipped and cancelled runs change nothing, and of a job's first run only a bad result is a change.
+   */
   readonly on?: readonly NotificationEvent[];
 }
 

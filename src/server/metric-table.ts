@@ -155,6 +155,18 @@ export const METRICS = {
     help: 'Webhooks by what became of them.',
     labels: ['source', 'verdict'],
   },
+  deliveries: {
+    name: 'runledger_deliveries_total',
+    type: 'counter',
+    help: 'Commit statuses and notifications, by what became of each try.',
+    labels: ['kind', 'result'],
+  },
+  deliveriesWaiting: {
+    name: 'runledger_deliveries_waiting',
+    type: 'gauge',
+    help: 'Commit statuses and notifications that are not sent yet.',
+    labels: ['kind'],
+  },
   build: {
     name: 'runledger_build_info',
     type: 'gauge',

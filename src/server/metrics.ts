@@ -34,6 +34,9 @@ export interface SourceMetrics {
   readonly lead: (read: () => SourceGauges) => () => void;
 }
 
+export const DELIVERY_KINDS = ['status', 'notification'] as const;
+export type DeliveryKind = (typeof DELIVERY_KINDS)[number];
+
 /** What the controller counts. Everything has a registry of its own; there is none for the process. */
 export interface Metrics {
   readonly source: (name: string) => SourceMetrics;
@@ -41,6 +44,10 @@ export interface Metrics {
     call: { readonly verb: string; readonly resource: string; readonly code: string },
     seconds: number,
   ) => void;
+  /** A try to send something outside, or one that was given up. */
+  readonly delivery: (kind: DeliveryKind, result: string) => void;
+  /** `waiting` says how many are not sent yet, whenever somebody asks, until the returned function is called. */
+  readonly outbox: (kind: DeliveryKind, waiting: () => number) => () => void;
   /** In the text format of Prometheus. */
   text(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -53,13 +60,26 @@ export function createMetrics(version: string, sources: readonly string[] = []):
   instruments.build.set({ version, node_version: process.versions.node }, 1);
   for (const source of sources) instruments.leader.set({ source }, 0);
   const led = new Map<string, () => SourceGauges>();
+  const outboxes = new Map<() => number, DeliveryKind>();
   return {
     source: (name) => sourceMetrics(instruments, led, name),
     apiCall({ verb, resource, code }, seconds) {
       instruments.calls.inc({ verb, resource, code });
       instruments.callDuration.observe({ verb }, seconds);
     },
+    delivery: (kind, result) => instruments.deliveries.inc({ kind, result }),
+    outbox(kind, waiting) {
+      outboxes.set(waiting, kind);
+      return () => outboxes.delete(waiting);
+    },
     async text() {
+      for (const kind of DELIVERY_KINDS) {
+        const own = Array.from(outboxes).filter(([, of]) => of === kind);
+        instruments.deliveriesWaiting.set(
+          { kind },
+          own.reduce((sum, [waiting]) => sum + waiting(), 0),
+        );
+      }
       for (const [source, read] of led) {
         const { workDepth, workAgeSeconds, lagSeconds } = read();
         instruments.workDepth.set({ source }, workDepth);

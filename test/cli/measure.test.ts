@@ -16,8 +16,17 @@ const finished = (started: number | undefined, end: number): ReconcilerEvent => 
     reason: 'Completed',
     times: { queued: at(0), ...(started === undefined ? {} : { started: at(started) }), finished: at(end) },
   } as Outcome,
+  previous: null,
 });
-const started: ReconcilerEvent = { kind: 'started', key, trigger: 'commit', attempts: [], first: true, queued: at(10) };
+const started: ReconcilerEvent = {
+  kind: 'started',
+  key,
+  trigger: 'commit',
+  chain: 'c',
+  attempts: [],
+  first: true,
+  queued: at(10),
+};
 
 function world() {
   const metrics = createMetrics('1');

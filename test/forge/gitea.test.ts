@@ -101,13 +101,20 @@ async function define(real: RealForge): Promise<void> {
     const status = { sha: commit.id, context: 'runledger/a', description: 'x', targetUrl: `${url}#1` };
     for (const state of ['pending', 'running', 'failure', 'success', 'error'] as const)
       await forge.setStatus({ ...status, state, description: state }, signal);
+    await forge.setStatus({ ...status, context: 'runledger/b', state: 'running' }, signal);
     const seen = (await real.api('GET', `${path}/commits/${commit.id}/status`)) as {
       statuses: readonly { context: string; status: string; description: string; target_url: string }[];
     };
     assert.equal(
-      seen.statuses.map(({ context, status, description, target_url }) => [context, status, description, target_url]),
+      seen.statuses
+        .filter(({ context }) => context === 'runledger/a')
+        .map(({ context, status, description, target_url }) => [context, status, description, target_url]),
       [['runledger/a', 'error', 'error', `${url}#1`]],
     );
+    assert.equal(Object.fromEntries(await forge.statusesOf(commit.id, signal)), {
+      'runledger/a': 'error',
+      'runledger/b': 'pending',
+    });
   });
 
   test('who may write', async () => {

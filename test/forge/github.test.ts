@@ -120,6 +120,19 @@ test('a status has the fields that GitHub takes', async () => {
   );
 });
 
+test('of the statuses of a commit the newest counts', async () => {
+  route({
+    [`GET /repos/acme/jobs/commits/${HEAD}/statuses?per_page=100&page=1`]: () => ({
+      body: [
+        { id: 3, context: 'a', state: 'success' },
+        { id: 2, context: 'b', state: 'failure' },
+        { id: 1, context: 'a', state: 'pending' },
+      ],
+    }),
+  });
+  assert.equal(Object.fromEntries(await github.statusesOf(HEAD, signal)), { a: 'success', b: 'failure' });
+});
+
 test('who may write', async () => {
   const may = (permission: string) => () => ({ body: { permission } });
   route({

@@ -110,6 +110,19 @@ test('a status has the fields that GitLab takes, and one that is there already i
   await gitlab.setStatus({ ...status, state: 'running' }, signal);
 });
 
+test('the statuses of a commit', async () => {
+  route({
+    [`GET ${BASE}/repository/commits/${HEAD}/statuses?per_page=100&page=1`]: () => ({
+      body: [
+        { id: 1, name: 'a', status: 'success' },
+        { id: 2, name: 'b', status: 'canceled' },
+        { id: 3, name: 'c', status: 'running' },
+      ],
+    }),
+  });
+  assert.equal(Object.fromEntries(await gitlab.statusesOf(HEAD, signal)), { a: 'success', b: 'error', c: 'running' });
+});
+
 test('developers may write', async () => {
   const user = (id: number) => () => ({ body: [{ id }] });
   route({

@@ -42,6 +42,7 @@ function countAll(metrics: Metrics): () => void {
   source.sets.handed('small', 0.1);
   source.sets.spoke('small', 0.2);
   source.sets.failed('small', 'ImagePullFailed');
+  metrics.delivery('status', 'sent');
   metrics.apiCall({ verb: 'create', resource: 'pods', code: '201' }, 0.01);
   return end;
 }

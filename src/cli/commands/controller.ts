@@ -12,6 +12,7 @@ import { configFromEnv, readConfig } from '../config.ts';
 import { takePart } from '../controller/lead.ts';
 import { serve } from '../controller/serve.ts';
 import { type ControllerOptions, type Follower, leaseOf, type LifePoint, type Shared } from '../controller/shared.ts';
+import { createNotifier } from '../controller/tell-outside.ts';
 import { EXIT } from '../exit.ts';
 import { createLogger } from '../logger.ts';
 import { withLogOptions } from '../options.ts';
@@ -78,6 +79,8 @@ export async function controller(
     const address = addressFrom(options.address ?? io.env['RUNLEDGER_ADDRESS']);
     const openStore = sharedStore(config.artifacts?.store, io);
     const self = { address: null };
+    const notifier = await createNotifier({ config, io, log, metrics });
+    parts.unshift(notifier);
     const shared: Shared = {
       config,
       options,
@@ -85,6 +88,7 @@ export async function controller(
       log,
       cluster,
       metrics,
+      notifier,
       identity,
       stop,
       scratch,

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { isCoded, messageOf, usageError } from '../../errors.ts';
 import type { Branch } from '../../git/port.ts';
 import { durationMs } from '../../job/duration.ts';
+import type { Ledger } from '../../ledger/port.ts';
 import { openLedger } from '../../ledger/writer.ts';
 import { compileMasks } from '../../logs/mask-patterns.ts';
 import type { Reconciler } from '../../reconciler/reconciler.ts';
@@ -31,6 +32,7 @@ import { createMeasure } from './measure.ts';
 import { createPoolMeasure } from './measure-pools.ts';
 import type { Follower, Shared } from './shared.ts';
 import { announce, hearOthers, type LeaseRef } from './tell.ts';
+import { createOutside, type Outside } from './tell-outside.ts';
 
 /** Reconciles a source until the leadership ends. Throws what trying again can't help. */
 export async function follow(
@@ -43,7 +45,7 @@ export async function follow(
   const log = shared.log.child({ source: source.name });
   const ending = endingOf(leadership, shared.stop);
   const folder = await mkdtemp(join(shared.scratch, `${source.name}-`));
-  const parts: { remote?: Remote; runner?: Runner } = {};
+  const parts: { remote?: Remote; runner?: Runner; outside?: Outside } = {};
   const left = new AbortController();
   const counts = shared.metrics.source(source.name);
   const measure = createMeasure(counts);
@@ -54,12 +56,22 @@ export async function follow(
     lagSeconds: measure.lagSeconds(),
   }));
   try {
+    const outside = (parts.outside = await createOutside(source, shared.notifier, { ...shared, log }));
     const remote = (parts.remote = await openSource(source, folder, shared, log));
     const branch = await remote.branch(source.ledger?.branch ?? DEFAULT_LEDGER);
+    const ledger = ledgerOf(source, branch, ending.lost, shared);
     follower.files = remote.source;
+    const hearing = AbortSignal.any([leadership.signal, left.signal]);
+    let isFirst = true;
     const emit = (event: ReconcilerEvent): void => {
       logEvent(log, event);
       measure.take(event);
+      outside.take(event);
+      const view = event.kind === 'planned' && isFirst ? ledger.latest() : null;
+      if (view) {
+        isFirst = false;
+        void outside.catchUp(view, hearing);
+      }
       const notice = noticeOf(event);
       if (notice) parts.runner?.announce?.(notice);
       if (event.kind === 'waiting') follower.waits = event.waits;
@@ -75,11 +87,10 @@ export async function follow(
       runnerOptions(source, leadership, events, ending.lost, shared, log),
     ));
     // Nothing is awaited in between: what the runner tells needs the reconciler.
-    const reconciler = reconcilerOf(source, leadership, { remote, branch, runner }, emit, ending.lost, shared);
+    const reconciler = reconcilerOf(source, leadership, { remote, ledger, runner }, emit, shared);
     ({ queue } = reconciler);
     const watch = createWatch({ source: remote.source, reconciler }, log);
     follower.poke = () => watch.poke();
-    const hearing = AbortSignal.any([leadership.signal, left.signal]);
     hearOthers(shared.cluster, lease, log, () => watch.poke(), hearing);
     if (shared.self.address !== null) void announce(shared.cluster, lease, shared.self.address, log, hearing);
     await watch.run(ending);
@@ -91,6 +102,7 @@ export async function follow(
     follower.waits = null;
     follower.files = null;
     left.abort();
+    await parts.outside?.close();
     await parts.runner?.close('CancelRequested');
     await parts.remote?.close();
     await rm(folder, { recursive: true, force: true });
@@ -177,20 +189,13 @@ const MOST_LIVE = 2_000;
 function reconcilerOf(
   source: SourceConfig,
   { epoch }: Leadership,
-  { remote, branch, runner }: { readonly remote: Remote; readonly branch: Branch; readonly runner: Runner },
+  { remote, ledger, runner }: { readonly remote: Remote; readonly ledger: Ledger; readonly runner: Runner },
   emit: (event: ReconcilerEvent) => void,
-  signal: AbortSignal,
   { config, reached, openStore }: Shared,
 ): Reconciler {
   return composeReconciler({
     source: remote.source,
-    ledger: openLedger({
-      branch: withPoints(branch, reached),
-      author: authorOf(source.ledger?.author),
-      badges: source.ledger?.badges,
-      now: () => Date.now(),
-      signal,
-    }),
+    ledger,
     ledgerEveryMs: remote.intervalMs,
     runner,
     emit,
@@ -205,6 +210,15 @@ function reconcilerOf(
     inTurn: (work) => work(),
   });
 }
+
+const ledgerOf = (source: SourceConfig, branch: Branch, signal: AbortSignal, { reached }: Shared): Ledger =>
+  openLedger({
+    branch: withPoints(branch, reached),
+    author: authorOf(source.ledger?.author),
+    badges: source.ledger?.badges,
+    now: () => Date.now(),
+    signal,
+  });
 
 /** The branch, with the points around what moves it. */
 const withPoints = (branch: Branch, reached: Shared['reached']): Branch => ({

@@ -11,6 +11,7 @@ import type { LogOptions } from '../logger.ts';
 import type { StopSignals } from '../signals.ts';
 import type { Io } from '../terminal.ts';
 import type { LeaseRef } from './tell.ts';
+import type { Notifier } from './tell-outside.ts';
 
 export interface ControllerOptions extends LogOptions {
   readonly config?: string;
@@ -47,6 +48,8 @@ export interface Shared {
   readonly log: Logger;
   readonly cluster: Cluster;
   readonly metrics: Metrics;
+  /** Where outcomes of all sources are told of. */
+  readonly notifier: Notifier;
   /** Of this process, in every election. */
   readonly identity: string;
   readonly stop: StopSignals;
