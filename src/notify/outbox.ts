@@ -66,8 +66,14 @@ export function createOutbox(options: OutboxOptions): Outbox {
   let openAt = 0;
   let isClosing = false;
   let timer: NodeJS.Timeout | undefined;
+  let plannedFor = Number.POSITIVE_INFINITY; // when the next look is due, in ms since 1970
   let idle: (() => void) | undefined;
   let saidLast = { kind: '', at: 0 };
+
+  const firstWaiting = (is: (item: Waiting) => boolean): Waiting | undefined => {
+    for (const item of waiting.values()) if (is(item)) return item;
+    return undefined;
+  };
 
   const drop = ({ what }: Delivery, kind: string, why: string): void => {
     counted('dropped');
@@ -80,8 +86,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   const makeRoom = (): void => {
     if (waiting.size < most) return;
-    const all = [...waiting.values()];
-    const victim = all.find(({ delivery }) => delivery.isPassing) ?? all[0];
+    const victim = firstWaiting(({ delivery }) => delivery.isPassing) ?? firstWaiting(() => true);
     if (!victim) return;
     waiting.delete(victim.delivery.key);
     drop(victim.delivery, 'full', `more than ${most} wait`);
@@ -90,6 +95,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   /** Plans the next look, for when the first may be sent. */
   const plan = (): void => {
     clearTimeout(timer);
+    plannedFor = Number.POSITIVE_INFINITY;
     if (current !== undefined || stop.signal.aborted) return;
     if (waiting.size === 0) {
       idle?.();
@@ -97,7 +103,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
     }
     let first = Number.POSITIVE_INFINITY;
     for (const { notBefore } of waiting.values()) first = Math.min(first, isClosing ? 0 : notBefore);
-    timer = setTimeout(() => void work(), Math.max(0, Math.max(first, openAt) - now()));
+    plannedFor = Math.max(first, openAt);
+    timer = setTimeout(() => void work(), Math.max(0, plannedFor - now()));
   };
 
   const failed = (item: Waiting, error: CodedError | undefined, thrown: unknown): void => {
@@ -119,7 +126,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   const work = async (): Promise<void> => {
     const at = now();
-    const item = [...waiting.values()].find(({ notBefore }) => isClosing || notBefore <= at);
+    const item = firstWaiting(({ notBefore }) => isClosing || notBefore <= at);
     if (current !== undefined || !item || stop.signal.aborted) return plan();
     const { delivery } = item;
     waiting.delete(delivery.key);
@@ -147,8 +154,9 @@ export function createOutbox(options: OutboxOptions): Outbox {
       // One that takes the place of another has its place in the row, too, and no more patience than a new one.
       if (!known) makeRoom();
       const at = now();
-      waiting.set(delivery.key, { delivery, since: at, notBefore: delivery.isPassing ? at + lingerMs : at });
-      plan();
+      const notBefore = delivery.isPassing ? at + lingerMs : at;
+      waiting.set(delivery.key, { delivery, since: at, notBefore });
+      if (Math.max(notBefore, openAt) < plannedFor) plan();
     },
     get size() {
       return size();
