@@ -40,6 +40,25 @@ function goOn(keeper: Housekeeper) {
   };
 }
 
+test('the end of a run is told with how the job did before, skipped and cancelled runs aside', () =>
+  withHouse(async (house) => {
+    const keeper = await house.keeper();
+    for (const code of [0, 3, 43, 3, 0]) {
+      await house.commit({ a: `env: { ROUND: "${keeper.events.length}" }\nrun: exit ${code}` });
+      await keeper.settle();
+    }
+    const ends = keeper.events.flatMap((event) =>
+      event.kind === 'finished' ? [`${event.outcome.run} ${event.previous} → ${event.outcome.result}`] : [],
+    );
+    assert.equal(ends, [
+      '1 null → succeeded',
+      '2 succeeded → failed',
+      '3 failed → skipped',
+      '4 failed → failed',
+      '5 failed → succeeded',
+    ]);
+  }));
+
 test('a chain goes from job to job with results and variables, once', () =>
   withHouse(async (house) => {
     const revision = await house.commit({
