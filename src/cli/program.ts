@@ -64,6 +64,7 @@ const COMMANDS = {
   render: async (): Promise<Build> => (await import('./commands/render.ts')).renderCommand,
   controller: async (): Promise<Build> => (await import('./commands/controller.ts')).controllerCommand,
   doctor: async (): Promise<Build> => (await import('./commands/doctor.ts')).doctorCommand,
+  upgrade: async (): Promise<Build> => (await import('./commands/upgrade.ts')).upgradeCommand,
   release: async (): Promise<Build> => (await import('./commands/release.ts')).releaseCommand,
   'fetch-workspace': async (): Promise<Build> => (await import('./commands/attempt.ts')).fetchWorkspaceCommand,
   'upload-artifacts': async (): Promise<Build> => (await import('./commands/attempt.ts')).uploadArtifactsCommand,

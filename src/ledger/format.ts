@@ -85,7 +85,7 @@ export function checkFormat(bytes: Uint8Array | undefined, branch: string): void
     throw terminalError(
       'LedgerTooNew',
       `branch ${branch}: the ledger has format ${text}, this runledger knows formats up to ${FORMAT_VERSION}`,
-      { hint: 'upgrade runledger to the version that wrote the ledger, or a newer one' },
+      { hint: '`runledger upgrade` brings the newest version; it has to be at least the one that wrote the ledger' },
     );
   }
 }
