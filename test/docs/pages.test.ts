@@ -20,6 +20,12 @@ const LEFT: Readonly<Record<string, readonly string[]>> = {
     'checkout: npm ci',
     'remote: RUNLEDGER_GIT_TOKEN=… runledger reconcile https://git.example.com/acme/jobs.git --runner process',
   ],
+  'docs/how-to/disaster-recovery.md': [
+    'remote: git push origin refs/remotes/origin/runledger/status:refs/heads/runledger/status',
+    'cluster: kubectl apply -k manifests',
+  ],
+  'docs/how-to/multi-replica.md': ['cluster: kubectl -n runledger scale deployment/runledger --replicas=3'],
+  'docs/how-to/operations.md': ['cluster: kubectl apply -k manifests'],
   'docs/how-to/secrets.md': [
     'cluster: kubectl -n runledger-jobs create secret generic registry --from-literal=token="$(cat token)"',
   ],
@@ -43,7 +49,7 @@ for (const path of pages)
     const run = await play(path);
     assert.is(run.problems.join('\n'), '');
     assert.equal(run.left, LEFT[path] ?? []);
-    assert.ok(run.steps.length > 0 || run.left.length > 0, 'it has no command');
+    assert.is(run.steps.length > 0 || run.left.length > 0, path !== 'docs/how-to/comparison.md');
     if (path === 'docs/tutorial.md')
       assert.ok(isAlike(await text('docs/walk.md'), walkOf(run)), 'docs/walk.md is out of date; run: npm run walk');
   });
