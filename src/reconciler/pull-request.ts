@@ -1,0 +1,89 @@
+import picomatch from 'picomatch';
+import type { DesiredJob } from '../job/model.ts';
+import { resolveFrom } from '../job/paths.ts';
+import type { Job } from '../schemas/index.ts';
+import { needsOf } from './chain.ts';
+
+/** Which changed files count besides the manifest and what it draws in; `true`: those that count for commits. */
+type PullRequestTrigger = true | { readonly paths: readonly string[] };
+
+/**
+ * Which jobs a pull request runs, each with why: a phrase that goes after "runs: ". Only jobs with `on.pullRequest` ever run for one,
+ * and of those the ones
+ * - whose manifest has changed, or a file that they take from the repository (`files[].from`),
+ * - whose paths match a changed file: those of `on.pullRequest`, or with `true` those of `on.commit`,
+ * - that need one of these,
+ * - that one of these needs: nothing else runs it in the chain of the pull request.
+ *
+ * `jobs` are the valid jobs of the revision that counts (the base for what nobody has approved), `changed` the paths of the files that
+ * the pull request changes, from the root of the repository: both of a file that was renamed, and those of files that are gone.
+ */
+export function jobsOfPullRequest(
+  jobs: ReadonlyMap<string, DesiredJob>,
+  changed: Iterable<string>,
+): ReadonlyMap<string, string> {
+  const paths = [...new Set(changed)].sort();
+  const candidates = new Map([...jobs].filter(([, { manifest }]) => pullRequestTrigger(manifest.spec) !== undefined));
+  const found = new Map<string, string>();
+  for (const [name, job] of candidates) {
+    const path = touchedBy(job, paths);
+    if (path !== undefined) found.set(name, `${path} has changed`);
+  }
+  const needs = upstream(candidates);
+  follow(found, reversed(needs), (from) => `it needs ${from}`);
+  follow(found, needs, (from) => `${from} needs it`);
+  return found;
+}
+
+/** Whether, and with which files, pull requests start runs of a job; undefined: they don't. */
+export function pullRequestTrigger({ on }: Job['spec']): PullRequestTrigger | undefined {
+  const { pullRequest = false } = on ?? {};
+  return pullRequest === false ? undefined : pullRequest;
+}
+
+/** The first changed file that counts for a job. */
+function touchedBy({ manifest: { spec }, path }: DesiredJob, changed: readonly string[]): string | undefined {
+  const taken = (spec.files ?? []).flatMap(({ from }) => (from === undefined ? [] : [resolveFrom(path, from)]));
+  const own = new Set<string | undefined>([path, ...taken]);
+  const first = changed.find((file) => own.has(file));
+  if (first !== undefined) return first;
+  const globs = globsOf(spec);
+  if (globs.length === 0) return undefined;
+  const matches = picomatch([...globs], { dot: true });
+  return changed.find((file) => matches(file));
+}
+
+function globsOf(spec: Job['spec']): readonly string[] {
+  const trigger = pullRequestTrigger(spec);
+  if (typeof trigger === 'object') return trigger.paths;
+  const { commit } = spec.on ?? {};
+  return typeof commit === 'object' ? commit.paths : [];
+}
+
+type Edges = ReadonlyMap<string, readonly string[]>;
+
+/** Which of these jobs each of them needs. */
+const upstream = (jobs: ReadonlyMap<string, DesiredJob>): Edges =>
+  new Map(
+    Array.from(jobs, ([name, { manifest }]) => [
+      name,
+      needsOf(manifest.spec).flatMap(({ job }) => (jobs.has(job) ? [job] : [])),
+    ]),
+  );
+
+function reversed(edges: Edges): Edges {
+  const back = new Map<string, string[]>();
+  for (const [from, targets] of edges) for (const to of targets) back.set(to, [...(back.get(to) ?? []), from]);
+  return back;
+}
+
+/** Adds all that can be reached, the nearest first. */
+function follow(found: Map<string, string>, edges: Edges, why: (from: string) => string): void {
+  const queue = [...found.keys()];
+  for (let from = queue.shift(); from !== undefined; from = queue.shift())
+    for (const to of edges.get(from) ?? []) {
+      if (found.has(to)) continue;
+      found.set(to, why(from));
+      queue.push(to);
+    }
+}
