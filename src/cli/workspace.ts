@@ -2,14 +2,16 @@ import { artifactRoots, keepArtifacts, KEEP_LIMIT_MS } from '../artifacts/keep.t
 import { attemptKey } from '../artifacts/key.ts';
 import type { Store } from '../artifacts/port.ts';
 import { removeExpired } from '../artifacts/retention.ts';
-import { normalizeSpec } from '../job/defaults.ts';
+import { checkoutOfSpec, normalizeSpec } from '../job/defaults.ts';
 import type { RunRecord } from '../runner/port.ts';
 import type { KeepArtifacts } from '../runner/process/index.ts';
 import type { CheckoutPaths } from '../sources/port.ts';
 
 /** The files that a job checks out. */
-export const checkoutOf = ({ spec }: Pick<RunRecord, 'spec'>): CheckoutPaths =>
-  Array.isArray(spec.checkout) ? spec.checkout : spec.checkout === true || [];
+export function checkoutOf({ spec }: Pick<RunRecord, 'spec'>): CheckoutPaths {
+  const checkout = checkoutOfSpec(spec);
+  return checkout === false ? [] : checkout;
+}
 
 /** Keeps the artifacts of processes in a store, under the name of their source. */
 export const keeperOf =

@@ -128,6 +128,15 @@ export function commitTrigger({ on, needs = [] }: JobSpec): boolean | { readonly
   return on === undefined ? needs.length === 0 : (on.commit ?? false);
 }
 
+/** Whether, and with which files, pull requests start runs; `true`: with those that commits count. */
+export function pullRequestTrigger({ on }: Pick<JobSpec, 'on'>): boolean | { readonly paths: readonly string[] } {
+  return on?.pullRequest ?? false;
+}
+
+/** What of its revision lies in the workspace of a job: all, globs, or nothing; all where it runs for pull requests and says nothing. */
+export const checkoutOfSpec = (spec: Pick<JobSpec, 'checkout' | 'on'>): boolean | readonly string[] =>
+  spec.checkout ?? pullRequestTrigger(spec) !== false;
+
 function normalSteps(spec: JobSpec): readonly NormalStep[] {
   const steps: readonly Step[] = spec.steps ?? [{ name: SHORT_STEP, run: spec.run ?? '' }];
   return steps.map((step) => ({

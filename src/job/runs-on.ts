@@ -1,5 +1,5 @@
 import type { Job, RunnerSet } from '../schemas/index.ts';
-import { DEFAULT_USER } from './defaults.ts';
+import { checkoutOfSpec, DEFAULT_USER } from './defaults.ts';
 import type { Finding } from './explain.ts';
 import type { FieldPath } from './positions.ts';
 import { quote } from './words.ts';
@@ -29,8 +29,13 @@ export function* runnerObstacles(spec: Spec, set?: RunnerSet): Iterable<Finding>
   if ((spec.finally?.length ?? 0) > 0) yield at(['spec', 'finally'], 'needs containers that a runner does not have');
   if (!isEmpty(spec.hooks)) yield at(['spec', 'hooks'], 'need containers that a runner does not have');
   if (spec.artifacts !== undefined) yield at(['spec', 'artifacts'], 'need a container that a runner does not have');
-  if (spec.checkout !== undefined && spec.checkout !== false)
-    yield at(['spec', 'checkout'], 'needs a container that a runner does not have');
+  if (checkoutOfSpec(spec) !== false)
+    yield spec.checkout === undefined
+      ? at(
+          ['spec', 'on', 'pullRequest'],
+          'checks the revision out, for which a runner has no container; say checkout: false',
+        )
+      : at(['spec', 'checkout'], 'needs a container that a runner does not have');
   if (!isEmpty(spec.pod)) yield at(['spec', 'pod'], "can't change a runner, which is there already");
   if (!isEmpty(spec.resources)) yield at(['spec', 'resources'], "can't change a runner; they are those of its set");
   for (const [index, { path }] of (spec.files ?? []).entries())

@@ -8,13 +8,11 @@ interface Unsupported {
   readonly refuses: (value: unknown) => boolean;
 }
 
-const isOn = (value: unknown): boolean => value !== undefined && value !== false;
-
 /**
  * What a Job may say in this format and this version can't do yet. Such a job is refused and never run without it; a value
- * equal to the default is fine. A line goes when its machinery comes.
+ * equal to the default is fine. A line comes with its field and goes with its machinery; there is none now.
  */
-const UNSUPPORTED: readonly Unsupported[] = [{ path: ['spec', 'on', 'pullRequest'], refuses: isOn }];
+const UNSUPPORTED: readonly Unsupported[] = [];
 
 export const NOT_SUPPORTED = 'is not supported by this version yet';
 

@@ -10,6 +10,8 @@ export interface Runs {
   readonly liveByJob: ReadonlyMap<string, readonly LiveRun[]>;
   /** Whether a run of the job in this chain is due that nobody has claimed yet; absent: whoever asks claims upstream first. */
   readonly isDue?: (job: string, chain: string) => boolean;
+  /** True: jobs without triggers of their own don't follow those that they need (runs for a pull request). */
+  readonly unchained?: boolean;
 }
 
 /** A job that is needed, and with which results that is enough. */
@@ -131,7 +133,7 @@ const hasRunIn = (job: string, chain: string, runs: Runs): boolean =>
 /** Whether a job has a run in the chain, or will have: a chained one does when any job that it needs does. */
 function takesPart(job: string, chain: string, runs: Runs, seen: Set<string> = new Set()): boolean {
   if (hasRunIn(job, chain, runs) || runs.isDue?.(job, chain)) return true;
-  const desired = runs.jobs.get(job);
+  const desired = runs.unchained === true ? undefined : runs.jobs.get(job);
   if (!desired || seen.has(job) || desired.outline.suspend === true || !isChained(desired.outline)) return false;
   seen.add(job);
   return needsOf(desired.outline).some((need) => takesPart(need.job, chain, runs, seen));

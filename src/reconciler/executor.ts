@@ -175,6 +175,7 @@ export function createExecutor(
         if (result === 'claimed') parts.emit({ kind: 'claimed', action, chain: record.chain });
         return result === 'claimed';
       });
+      const unchained = options.pullRequest !== undefined;
       const decide = (now: Observation): Decision => {
         const live = decidable(now, claimed, wanted).filter((run) => isOurs(run) || !run.mine);
         const liveByJob = Map.groupBy([...now.live, ...claimed], ({ record }) => record.job);
@@ -184,7 +185,15 @@ export function createExecutor(
         const undecided = live.filter(({ record }) => !recordings.isUnderWay(record) && !recordings.isDone(record));
         return {
           live: undecided,
-          next: dispatch({ live: undecided, liveByJob, jobs, statuses, capacities, now: parts.now().getTime() }),
+          next: dispatch({
+            live: undecided,
+            liveByJob,
+            jobs,
+            statuses,
+            capacities,
+            unchained,
+            now: parts.now().getTime(),
+          }),
         };
       };
       let current = seen;

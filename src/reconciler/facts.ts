@@ -146,10 +146,10 @@ export function statusFacts(
   parts: ReconcilerParts,
   { snapshot, view, catalog }: Observation,
   actions: readonly PlannedAction[],
-  { triggers }: SettleOptions,
+  { triggers, pullRequest }: SettleOptions,
 ): { readonly facts: readonly JobFacts[]; readonly invalid?: Catalog['problems'] } {
-  // A command that runs one job has not looked at the others, and says nothing of them.
-  if (!triggers) return { facts: [] };
+  // A command that runs one job has not looked at the others, and a pull request is no word about what is in force.
+  if (!triggers || pullRequest) return { facts: [] };
   const at = parts.now().toISOString();
   const jobs = new Map(actions.map((action) => [action.job, action]));
   const facts = [...jobs.values()].flatMap((action) => {

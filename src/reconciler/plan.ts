@@ -7,6 +7,7 @@ import type { LiveRun } from '../runner/port.ts';
 import type { JobStatus, PlannedAction, Trigger } from '../schemas/index.ts';
 import { dueChains, isChained, type Runs } from './chain.ts';
 import { dueOf } from './instants.ts';
+import { type PullRequestOrder, pullRequestDue, pullRequestIdle } from './pull-request.ts';
 import { chainOf } from './record.ts';
 
 /** A wish to run one job now, whatever its triggers say. */
@@ -41,6 +42,8 @@ export interface PlanInput {
   readonly refuses: (job: DesiredJob) => readonly string[];
   /** False: only requests make runs (a command that runs one job). */
   readonly triggers: boolean;
+  /** The pull request that runs are planned for: then no other trigger makes any. */
+  readonly pullRequest?: PullRequestOrder | undefined;
   readonly now: Date;
 }
 
@@ -66,7 +69,8 @@ export function plan(input: PlanInput, keys: Iterable<string> = knownJobs(input)
   const { statuses } = input.view;
   const actualBy = (name: string): Actual => actualOf(statuses.get(name), liveByJob.get(name) ?? []);
   const isDue = dueIn(input, actualBy);
-  const runs: Runs = { jobs: input.catalog.jobs, statuses, liveByJob, isDue };
+  const unchained = input.pullRequest !== undefined;
+  const runs: Runs = { jobs: input.catalog.jobs, statuses, liveByJob, isDue, unchained };
   return [...new Set(keys)].sort(compare).flatMap((name) => planJob(name, { ...input, runs }, actualBy(name)));
 }
 
@@ -172,17 +176,20 @@ function desiredActions(desired: DesiredJob, input: JobInput, actual: Actual): r
 
 /**
  * A run whose claim alone is there, and that is to be executed as the job is now, under its own number: its start was cut off, or the
- * job has changed while it waited. Of a change, a commit run is the exception: another one takes its place.
+ * job has changed while it waited. Of a change, runs of commits and pull requests are the exception: others take their place.
  */
 function isCutOff(run: LiveRun, desired: DesiredJob, { refuses }: PlanInput): boolean {
   const { record, partial } = run;
   if (!isClaimAlone(run)) return false;
   if (record.digest === desired.digest) return partial === true;
-  if (record.trigger.kind === 'commit' || refuses(desired).length > 0) return false;
+  if (isOfRevision(record.trigger) || refuses(desired).length > 0) return false;
   const names =
     record.tasks === undefined ? undefined : new Set(tasksOf(desired.manifest.spec).map(({ name }) => name));
   return names === undefined || (record.tasks ?? []).every((task) => names.has(task));
 }
+
+/** Whether a run is for what a revision says: of another revision there is another run. */
+const isOfRevision = ({ kind }: Trigger): boolean => kind === 'commit' || kind === 'pullRequest';
 
 const isClaimAlone = ({ mine, held, parked, cancelled }: LiveRun): boolean =>
   mine && !held && !parked && cancelled === undefined;
@@ -206,7 +213,11 @@ function dueRuns(desired: DesiredJob, input: JobInput, actual: Actual): readonly
 const obeysTriggers = ({ outline }: DesiredJob, { triggers }: PlanInput): boolean =>
   triggers && outline.suspend !== true;
 
-/** By requests and instants. */
+/** Whether what a branch holds starts runs: for a pull request, nothing but the pull request does. */
+const obeysRevision = (desired: DesiredJob, input: PlanInput): boolean =>
+  obeysTriggers(desired, input) && input.pullRequest === undefined;
+
+/** By requests, and by the pull request or instants. */
 function dueBefore(desired: DesiredJob, input: PlanInput, actual: Actual): readonly Due[] {
   const requested = input.requests
     .filter((request) => request.job === desired.name && !isServed(request, actual))
@@ -216,6 +227,7 @@ function dueBefore(desired: DesiredJob, input: PlanInput, actual: Actual): reado
       message: `runs: requested${rerunOf === undefined ? '' : ` as a rerun of run ${rerunOf}`}`,
     }));
   if (!obeysTriggers(desired, input)) return requested;
+  if (input.pullRequest) return [...requested, ...pullRequestDue(desired.name, input.pullRequest, actual)];
   const instants = dueOf(desired, actual.status, actual.live, input.now).due.map((at): Due => ({
     trigger: { kind: 'schedule', at },
     reason: 'Scheduled',
@@ -226,7 +238,7 @@ function dueBefore(desired: DesiredJob, input: PlanInput, actual: Actual): reado
 
 function dueByNeeds(desired: DesiredJob, input: JobInput, { status }: Actual): readonly Due[] {
   const since = status && readySince(status);
-  if (!obeysTriggers(desired, input) || !isChained(desired.outline) || since === undefined) return [];
+  if (!obeysRevision(desired, input) || !isChained(desired.outline) || since === undefined) return [];
   return dueChains(desired, since, input.runs).map(({ trigger }): Due => ({
     trigger,
     reason: 'NeedsMet',
@@ -237,7 +249,7 @@ function dueByNeeds(desired: DesiredJob, input: JobInput, { status }: Actual): r
 /** Where the `commit` trigger wants a run: another digest than that of the newest commit run, and none that was passed over at this revision. */
 function dueByCommit(desired: DesiredJob, input: PlanInput, actual: Actual): readonly Due[] {
   const { commitDigest, status } = actual;
-  if (!obeysTriggers(desired, input) || commitTrigger(desired.outline) === false) return [];
+  if (!obeysRevision(desired, input) || commitTrigger(desired.outline) === false) return [];
   if (desired.digest === commitDigest) return [];
   const wasPassedOver = (status?.lastRuns ?? []).some(
     ({ digest, trigger }) =>
@@ -307,11 +319,13 @@ function changedIn(changes: readonly string[]): string {
   return `spec changed in ${changes.length} ${changes.length === 1 ? 'field' : 'fields'}: ${shown}${more}`;
 }
 
-function unchangedAction(desired: DesiredJob, { triggers, now }: PlanInput, actual: Actual): Action {
+function unchangedAction(desired: DesiredJob, { triggers, now, pullRequest }: PlanInput, actual: Actual): Action {
   const { name: job, path } = desired;
   const { outline } = desired;
   const last = actual.nextRun - 1;
   const common = { job, action: 'none', path, ...(last > 0 ? { run: last } : {}) } as const;
+  if (triggers && pullRequest)
+    return { ...common, reason: 'NotTriggered', message: `nothing: ${pullRequestIdle(desired, pullRequest)}` };
   if (triggers && commitTrigger(outline) !== false) {
     const since = last > 0 ? `unchanged since run ${last}` : 'never ran';
     return { ...common, reason: 'Unchanged', message: `nothing: ${since}` };

@@ -43,6 +43,7 @@ export function createPlanning(parts: ReconcilerParts): Planning {
         requests: asked.reruns,
         cancels: asked.cancels,
         triggers: options.triggers,
+        pullRequest: options.pullRequest,
         changes: new Map(),
         refuses: (job) => parts.runner.refuses(job.manifest.spec),
         now: parts.now(),

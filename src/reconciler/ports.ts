@@ -5,6 +5,7 @@ import type { JobDefaults, JudgedManifest, Outcome, PlannedAction, Result, Trigg
 import type { Snapshot, Source } from '../sources/port.ts';
 import type { RunEnd, RunWait } from './dispatch.ts';
 import type { RunRequest } from './plan.ts';
+import type { PullRequestOrder } from './pull-request.ts';
 import type { Capacities } from './queue/index.ts';
 
 export type Covered = Readonly<Record<string, unknown>>;
@@ -128,4 +129,6 @@ export interface SettleOptions {
   readonly goOn?: boolean;
   /** Limits planning to these jobs; absent: all. */
   readonly jobs?: ReadonlySet<string>;
+  /** The source is the head of this pull request: it alone, and requests, make runs; statuses come of what ran only. */
+  readonly pullRequest?: PullRequestOrder;
 }

@@ -1,11 +1,21 @@
 import picomatch from 'picomatch';
 import type { DesiredJob } from '../job/model.ts';
+import { pullRequestTrigger } from '../job/defaults.ts';
 import { resolveFrom } from '../job/paths.ts';
-import type { Job } from '../schemas/index.ts';
+import type { LiveRun, RunRecord } from '../runner/port.ts';
+import type { Job, JobStatus, Trigger } from '../schemas/index.ts';
 import { needsOf } from './chain.ts';
 
-/** Which changed files count besides the manifest and what it draws in; `true`: those that count for commits. */
-type PullRequestTrigger = true | { readonly paths: readonly string[] };
+/** A pull request at one of its heads. */
+export interface PullRequestOrder {
+  readonly number: number;
+  /** The commit at its head: the revision that runs, and the chain that its runs belong to. */
+  readonly revision: string;
+  /** The commit that the head was compared with. */
+  readonly base?: string;
+  /** The jobs that run for it, each with why: see {@link jobsOfPullRequest}. */
+  readonly jobs: ReadonlyMap<string, string>;
+}
 
 /**
  * Which jobs a pull request runs, each with why: a phrase that goes after "runs: ". Only jobs with `on.pullRequest` ever run for one,
@@ -23,7 +33,7 @@ export function jobsOfPullRequest(
   changed: Iterable<string>,
 ): ReadonlyMap<string, string> {
   const paths = [...new Set(changed)].sort();
-  const candidates = new Map([...jobs].filter(([, { manifest }]) => pullRequestTrigger(manifest.spec) !== undefined));
+  const candidates = new Map([...jobs].filter(([, { outline }]) => pullRequestTrigger(outline) !== false));
   const found = new Map<string, string>();
   for (const [name, job] of candidates) {
     const path = touchedBy(job, paths);
@@ -35,10 +45,39 @@ export function jobsOfPullRequest(
   return found;
 }
 
-/** Whether, and with which files, pull requests start runs of a job; undefined: they don't. */
-export function pullRequestTrigger({ on }: Job['spec']): PullRequestTrigger | undefined {
-  const { pullRequest = false } = on ?? {};
-  return pullRequest === false ? undefined : pullRequest;
+/** The run that a pull request asks of a job: one for each head, unless that is live or recorded already. */
+export function pullRequestDue(
+  job: string,
+  { number, revision, base, jobs }: PullRequestOrder,
+  { live, status }: { readonly live: readonly LiveRun[]; readonly status: JobStatus | undefined },
+): readonly { readonly trigger: Trigger; readonly reason: string; readonly message: string }[] {
+  const why = jobs.get(job);
+  const known = [
+    ...live.map(({ record }) => record.trigger),
+    ...(status?.lastRuns ?? []).map(({ trigger }) => trigger),
+  ];
+  const isServed = known.some(
+    (trigger) => trigger.kind === 'pullRequest' && trigger.number === number && trigger.revision === revision,
+  );
+  if (why === undefined || isServed) return [];
+  const trigger: Trigger = { kind: 'pullRequest', number, revision, ...(base === undefined ? {} : { base }) };
+  return [{ trigger, reason: 'PullRequest', message: `runs: ${why}` }];
+}
+
+/** Why a pull request runs nothing of a job: a phrase that goes after "nothing: ". */
+export function pullRequestIdle({ name, outline }: DesiredJob, { number, jobs }: PullRequestOrder): string {
+  if (pullRequestTrigger(outline) === false) return 'does not run for pull requests';
+  return jobs.has(name)
+    ? `has run for this head of pull request ${number}`
+    : `pull request ${number} does not touch it`;
+}
+
+/** A record for a pull request runs in a group of its own, in which a newer push takes the place of an older one. */
+export function withPullRequestGroup(record: RunRecord): RunRecord {
+  const { spec, trigger, job } = record;
+  if (trigger.kind !== 'pullRequest') return record;
+  const group = `${spec.concurrency?.group ?? job}/pr-${trigger.number}`;
+  return { ...record, spec: { ...spec, concurrency: { group, policy: 'replace' } } };
 }
 
 /** The first changed file that counts for a job. */
@@ -65,9 +104,9 @@ type Edges = ReadonlyMap<string, readonly string[]>;
 /** Which of these jobs each of them needs. */
 const upstream = (jobs: ReadonlyMap<string, DesiredJob>): Edges =>
   new Map(
-    Array.from(jobs, ([name, { manifest }]) => [
+    Array.from(jobs, ([name, { outline }]) => [
       name,
-      needsOf(manifest.spec).flatMap(({ job }) => (jobs.has(job) ? [job] : [])),
+      needsOf(outline).flatMap(({ job }) => (jobs.has(job) ? [job] : [])),
     ]),
   );
 

@@ -8,6 +8,7 @@ import type { RunRequest } from './plan.ts';
 import type { Covered, Observation, ReconcilerParts } from './ports.ts';
 import { withGroup } from './condition.ts';
 import { withDefaults } from './defaults.ts';
+import { withPullRequestGroup } from './pull-request.ts';
 
 export interface RecordParts {
   /** A planned `run`. */
@@ -126,5 +127,5 @@ export async function composeRecord(
     chain: before?.chain ?? chainOf(action, seen),
     now: before?.queued ?? parts.now().toISOString(),
   });
-  return withGroup(withDefaults(record, parts.defaults ?? {}));
+  return withPullRequestGroup(withGroup(withDefaults(record, parts.defaults ?? {})));
 }

@@ -8,7 +8,7 @@ import {
   type DefaultHooks,
   type EndStep,
 } from '../job/course.ts';
-import { normalizeSpec, type NormalJobSpec, type NormalStep } from '../job/defaults.ts';
+import { checkoutOfSpec, normalizeSpec, type NormalJobSpec, type NormalStep } from '../job/defaults.ts';
 import type { RunRecord } from '../runner/port.ts';
 import type { Job } from '../schemas/index.ts';
 import { scriptPath } from './layout.ts';
@@ -78,7 +78,7 @@ export function planPod(written: Job['spec'], args: readonly string[] = [], defa
     spec: normalizeSpec(written),
     steps,
     services,
-    checkout: written.checkout !== undefined && written.checkout !== false,
+    checkout: checkoutOfSpec(written) !== false,
     artifacts,
     gated: steps.length > 1 || services.length > 0 || artifacts,
   };

@@ -1,5 +1,6 @@
 import type { V1Container, V1EnvVar, V1Secret, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
 import { terminalError } from '../errors.ts';
+import { checkoutOfSpec } from '../job/defaults.ts';
 import { parseQuantity } from '../job/quantity.ts';
 import type { RunRecord } from '../runner/port.ts';
 import type { Quantities } from '../schemas/index.ts';
@@ -53,10 +54,11 @@ export const needsToken = ({ checkout, artifacts }: Pick<PodPlan, 'checkout' | '
  * artifacts. It has the name of the pod, and goes with the payload.
  */
 export function renderToken({ record, task, attempt, context, payload, token }: TokenParts): V1Secret {
-  const { checkout, artifacts } = record.spec;
+  const { artifacts } = record.spec;
+  const checkout = checkoutOfSpec(record.spec);
   const grant: Grant = {
     revision: record.revision,
-    ...(checkout === undefined || checkout === false ? {} : { checkout }),
+    ...(checkout === false ? {} : { checkout }),
     artifacts: artifacts !== undefined,
   };
   const { 'runledger.dev/protect': _ofPods, ...labels } = podLabels(context, record, task, attempt);

@@ -1,8 +1,10 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { jobsOfPullRequest } from '../../src/reconciler/pull-request.ts';
+import { plan, type PlanInput } from '../../src/reconciler/plan.ts';
+import { jobsOfPullRequest, withPullRequestGroup } from '../../src/reconciler/pull-request.ts';
 import type { Job } from '../../src/schemas/index.ts';
-import { job } from './world.ts';
+import { told, withHouse } from './house.ts';
+import { at, attempt, job, live, readySince, record, status, summary, world } from './world.ts';
 
 type Specs = Readonly<Record<string, Partial<Job['spec']>>>;
 
@@ -82,5 +84,114 @@ for (const [what, specs, changed, expected] of rows)
     assert.equal(Object.fromEntries(jobsOfPullRequest(jobs, changed)), expected);
     assert.equal(Object.fromEntries(jobsOfPullRequest(jobs, [...changed, ...changed].reverse())), expected);
   });
+
+const HEAD = 'd'.repeat(40);
+const order = { number: 7, revision: HEAD, base: 'e'.repeat(40), jobs: new Map([['a', 'jobs/a.yaml has changed']]) };
+
+const lines = (input: PlanInput): readonly string[] =>
+  plan(input).map(({ job: name, action, run, message }) => `${name} ${action} ${run ?? '-'} | ${message}`);
+
+test('for a pull request, nothing but the pull request and requests make runs', () => {
+  const jobs = [
+    job('a', 'a', { on: { pullRequest: true } }),
+    job('b', 'a', { on: { commit: true, pullRequest: true } }),
+    job('c', 'a', { on: { schedule: { cron: '@hourly' } } }),
+    job('d', 'a', { needs: ['a'] }),
+    job('e', 'a', { on: { pullRequest: true }, suspend: true }),
+  ];
+  const ended = [summary(1, { finished: at(-5) })];
+  const statuses = [
+    status('a', 2, 'a', { lastRuns: ended, conditions: [readySince(at(-90))] }),
+    status('d', 1, 'a', { conditions: [readySince(at(-90))] }),
+  ];
+  const asked = { job: 'c', id: 'r1', params: {}, args: [] };
+  const input = world({ jobs, statuses, rest: { pullRequest: order, requests: [asked] } });
+  assert.equal(lines(input), [
+    'a run 2 | runs: jobs/a.yaml has changed',
+    'b none - | nothing: pull request 7 does not touch it',
+    'c run 1 | runs: requested',
+    'd none - | nothing: does not run for pull requests',
+    'e suspended - | suspended: spec.suspend is true',
+  ]);
+  assert.equal(plan(input)[0]?.trigger, {
+    kind: 'pullRequest',
+    number: 7,
+    revision: HEAD,
+    base: 'e'.repeat(40),
+  });
+});
+
+test('a head has one run of a job, the next head another one', () => {
+  const desired = job('a', 'a', { on: { pullRequest: true } });
+  const trigger = { kind: 'pullRequest', number: 7, revision: HEAD } as const;
+  const recorded = status('a', 2, 'a', { lastRuns: [summary(1, { trigger })] });
+  const planned = (rest: Partial<PlanInput>, runs = {}) => lines(world({ jobs: [desired], rest, ...runs }));
+  assert.equal(planned({ pullRequest: order }, { statuses: [recorded] }), [
+    'a none 1 | nothing: has run for this head of pull request 7',
+  ]);
+  const running = live(desired, 1, { record: { trigger }, attempts: [attempt(null)] });
+  assert.equal(planned({ pullRequest: order }, { live: [running] }), ['a wait 1 | nothing: run 1 is running']);
+  const next = { ...order, revision: 'f'.repeat(40) };
+  assert.equal(planned({ pullRequest: next }, { statuses: [recorded] }), ['a run 2 | runs: jobs/a.yaml has changed']);
+  assert.equal(planned({ pullRequest: next }, { live: [running] }), ['a run 2 | runs: jobs/a.yaml has changed']);
+});
+
+test('without a pull request, its trigger makes no run', () => {
+  assert.equal(lines(world({ jobs: [job('a', 'a', { on: { pullRequest: true } })] })), [
+    'a none - | nothing: runs on request only',
+  ]);
+});
+
+test('what waits for an older head with another spec is superseded, never executed as the job is now', () => {
+  const trigger = { kind: 'pullRequest', number: 7, revision: 'f'.repeat(40) } as const;
+  const waiting = live(job('a', 'b'), 1, { record: { trigger }, held: false });
+  const input = world({
+    jobs: [job('a', 'a', { on: { pullRequest: true } })],
+    live: [waiting],
+    rest: { pullRequest: order },
+  });
+  assert.equal(lines(input), [
+    'a record 1 | records: the job has changed before run 1 was started',
+    'a run 2 | runs: jobs/a.yaml has changed',
+  ]);
+});
+
+test('a run for a pull request takes the place of those for its older heads, in a group of its own', () => {
+  const trigger = { kind: 'pullRequest', number: 7, revision: HEAD } as const;
+  const groupOf = (spec: Partial<Job['spec']>) =>
+    withPullRequestGroup(record(job('a', 'a', spec), 1, { trigger })).spec.concurrency;
+  assert.equal(groupOf({}), { group: 'a/pr-7', policy: 'replace' });
+  assert.equal(groupOf({ concurrency: { group: 'x', policy: 'queue' } }), { group: 'x/pr-7', policy: 'replace' });
+  assert.is(withPullRequestGroup(record(job('a', 'a'), 1)).spec.concurrency, undefined);
+});
+
+test('jobs run for a pull request in their chain, with its files, and nothing is said of the others', () =>
+  withHouse(async (house) => {
+    const on = 'on: { pullRequest: true }';
+    const revision = await house.commit({
+      build: `${on}\nrun: |\n  test -f build.yaml\n  echo "::set-outcome-var files=$(echo *.yaml)"`,
+      check: `${on}\nneeds: [build]\nrun: echo checked`,
+      ship: 'needs: [build]\nrun: echo shipped',
+      behind: `${on}\nneeds: [ship]\ncheckout: false\nrun: echo never`,
+      nightly: 'on: { schedule: { cron: "@daily" } }\nrun: echo night',
+      main: 'run: echo main',
+    });
+    const keeper = await house.keeper();
+    const { catalog } = await keeper.reconciler.observe(new AbortController().signal);
+    const jobs = jobsOfPullRequest(catalog.jobs, ['build.yaml', 'behind.yaml']);
+    const report = await keeper.settle({ pullRequest: { number: 7, revision, jobs } });
+    assert.equal(told(report).toSorted(), [
+      'behind #1 skipped UpstreamFailed',
+      'build #1 succeeded Completed',
+      'check #1 succeeded Completed',
+    ]);
+    const build = await house.outcome('build', 1);
+    assert.equal(build?.trigger, { kind: 'pullRequest', number: 7, revision });
+    assert.equal(build?.chain, revision);
+    assert.match(build?.vars?.['files'] ?? '', 'build.yaml');
+    assert.equal([...(await house.view()).statuses.keys()].sort(), ['behind', 'build', 'check']);
+    assert.is((await house.status('build'))?.lastCommitDigest, undefined);
+    assert.equal(told(await keeper.settle({ pullRequest: { number: 7, revision, jobs } })), []);
+  }));
 
 test.run();

@@ -2,14 +2,14 @@ import { cp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TreeEntry, writeTree } from '../../artifacts/tree.ts';
 import { isCoded, messageOf } from '../../errors.ts';
+import { checkoutOfSpec } from '../../job/defaults.ts';
 import type { RunRecord } from '../port.ts';
 import { removeTree, systemCode, writeDurably } from './durable.ts';
 
 /** The files of a run's revision, as far as its `checkout` names them. */
 export type Checkout = (record: RunRecord, signal: AbortSignal) => AsyncIterable<TreeEntry>;
 
-export const wantsCheckout = ({ spec }: Pick<RunRecord, 'spec'>): boolean =>
-  spec.checkout !== undefined && spec.checkout !== false;
+export const wantsCheckout = ({ spec }: Pick<RunRecord, 'spec'>): boolean => checkoutOfSpec(spec) !== false;
 
 const filesIn = (folder: string): string => join(folder, 'files');
 const faultIn = (folder: string): string => join(folder, 'fault');
