@@ -1,5 +1,6 @@
 import type { ManifestProblem } from '../schemas/index.ts';
 import type { Finding } from './explain.ts';
+import type { Catalog } from './model.ts';
 import { formatPath } from './positions.ts';
 import { shorten } from './words.ts';
 import type { YamlFile } from './yaml.ts';
@@ -7,6 +8,23 @@ import type { YamlFile } from './yaml.ts';
 /** `jobs/a.yaml:12:7: spec.timeouts.run: "5 minutes" is not a duration; write 5m` */
 export function formatProblem({ file, line, column, field, message }: ManifestProblem): string {
   return `${file}:${line}:${column}: ${field === undefined ? '' : `${field}: `}${message}`;
+}
+
+/** All that is wrong in a revision, each problem once, by file and place. */
+export function allProblems({
+  invalidJobs,
+  problems,
+  brokenFiles,
+}: Pick<Catalog, 'invalidJobs' | 'problems' | 'brokenFiles'>): readonly ManifestProblem[] {
+  const all = [
+    ...[...invalidJobs.values()].flatMap((job) => job.problems),
+    ...problems,
+    ...[...brokenFiles.values()].flat(),
+  ];
+  const unique = new Map(all.map((problem) => [formatProblem(problem), problem]));
+  return [...unique.values()].sort((a, b) =>
+    a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1,
+  );
 }
 
 /** More than this of one document is no help to anyone. */

@@ -26,14 +26,17 @@ export interface PullRequestOrder {
  * - that one of these needs: nothing else runs it in the chain of the pull request.
  *
  * `jobs` are the valid jobs of the revision that counts (the base for what nobody has approved), `changed` the paths of the files that
- * the pull request changes, from the root of the repository: both of a file that was renamed, and those of files that are gone.
+ * the pull request changes, from the root of the repository: both of a file that was renamed, and those of files that are gone. `all`:
+ * nobody knows them all, and whatever runs for pull requests runs.
  */
 export function jobsOfPullRequest(
   jobs: ReadonlyMap<string, DesiredJob>,
-  changed: Iterable<string>,
+  changed: Iterable<string> | 'all',
 ): ReadonlyMap<string, string> {
-  const paths = [...new Set(changed)].sort();
   const candidates = new Map([...jobs].filter(([, { outline }]) => pullRequestTrigger(outline) !== false));
+  if (changed === 'all')
+    return new Map(Array.from(candidates.keys(), (name) => [name, 'it is not known what has changed']));
+  const paths = [...new Set(changed)].sort();
   const found = new Map<string, string>();
   for (const [name, job] of candidates) {
     const path = touchedBy(job, paths);

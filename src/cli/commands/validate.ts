@@ -2,8 +2,7 @@ import type { Command } from 'commander';
 import { resolve } from 'node:path';
 import { createCatalogBuilder } from '../../job/catalog.ts';
 import type { Catalog } from '../../job/model.ts';
-import { formatProblem } from '../../job/problems.ts';
-import type { ManifestProblem } from '../../schemas/index.ts';
+import { allProblems, formatProblem } from '../../job/problems.ts';
 import { EXIT } from '../exit.ts';
 import { sourceOfPath } from '../folder.ts';
 import { type CommonOptions, withLogOptions, withOutput } from '../options.ts';
@@ -42,16 +41,4 @@ const counted = (count: number, word: string): string => `${count} ${word}${coun
 async function catalogOf(path: string, signal: AbortSignal): Promise<Catalog> {
   const { source, knownFiles } = await sourceOfPath(path);
   return createCatalogBuilder().build(await source.fetch(signal), { knownFiles });
-}
-
-function allProblems({ invalidJobs, problems, brokenFiles }: Catalog): readonly ManifestProblem[] {
-  const all = [
-    ...[...invalidJobs.values()].flatMap((job) => job.problems),
-    ...problems,
-    ...[...brokenFiles.values()].flat(),
-  ];
-  const unique = new Map(all.map((problem) => [formatProblem(problem), problem]));
-  return [...unique.values()].sort((a, b) =>
-    a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1,
-  );
 }

@@ -1,0 +1,70 @@
+import type { Outcome, PlannedAction, Result } from '../schemas/index.ts';
+import type { FailOn } from './inputs.ts';
+
+/** What has become of the step, as far as its verdict depends on it. */
+export interface Findings {
+  readonly problems: number;
+  /** Jobs that were not let run for what nobody has approved, or that the runner can't run. */
+  readonly refused: number;
+  /** Runs that could not be started or recorded. */
+  readonly failures: number;
+  readonly outcomes: readonly Pick<Outcome, 'result' | 'reason'>[];
+  /** Runs that a plan would start. */
+  readonly planned: number;
+}
+
+/** `none`: nothing ran; `invalid`: a manifest is; `refused`: a job was. */
+export type Verdict = Result | 'invalid' | 'refused' | 'planned' | 'none';
+
+/** The worst first: as for the tasks of a run (docs/reference.md). */
+export const WORST: readonly Result[] = [
+  'error',
+  'timed-out',
+  'failed',
+  'cancelled',
+  'warning',
+  'succeeded',
+  'skipped',
+];
+const BAD: ReadonlySet<Verdict> = new Set(['error', 'timed-out', 'failed', 'cancelled', 'invalid', 'refused']);
+
+/** The one word for the whole step. A run that was skipped because what it needs failed or never ran is a failure. */
+export function verdictOf({ problems, refused, failures, outcomes, planned }: Findings): Verdict {
+  const results = new Set(
+    outcomes.map(({ result, reason }): Result => (reason === 'UpstreamFailed' ? 'failed' : result)),
+  );
+  if (failures > 0) return 'error';
+  const worst = WORST.find((result) => results.has(result));
+  if (worst !== undefined && BAD.has(worst)) return worst;
+  if (problems > 0) return 'invalid';
+  if (refused > 0) return 'refused';
+  return worst ?? (planned > 0 ? 'planned' : 'none');
+}
+
+/** Whether the step fails. A plan does not fail for what it would refuse: it says so. */
+export function isFailure(verdict: Verdict, failOn: FailOn): boolean {
+  if (failOn === 'never') return false;
+  return BAD.has(verdict) || (failOn === 'warning' && (verdict === 'warning' || verdict === 'skipped'));
+}
+
+const MARKS: Readonly<Record<Verdict | PlannedAction['action'], string>> = {
+  succeeded: '✅',
+  warning: '⚠️',
+  skipped: '⏭️',
+  failed: '❌',
+  'timed-out': '⏱️',
+  cancelled: '🚫',
+  error: '💥',
+  invalid: '⛔',
+  refused: '🔒',
+  planned: '▶️',
+  none: '➖',
+  run: '▶️',
+  wait: '⏳',
+  record: '📝',
+  cancel: '🚫',
+  suspended: '⏸️',
+  removed: '🗑️',
+};
+
+export const markOf = (word: keyof typeof MARKS): string => MARKS[word];
