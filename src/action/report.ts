@@ -38,7 +38,7 @@ export interface Report {
 }
 
 /** A comment has at most 65,536 characters on GitHub; a row takes up to about 300. */
-const MOST_ROWS = 100;
+const MOST_ROWS = 60;
 const MOST_PROBLEMS = 20;
 const MOST_NAMED = 10;
 

@@ -22,11 +22,15 @@ const POD_FIELDS: ReadonlySet<string> = new Set([
  */
 export function secretFields(spec: Job['spec'] | RunnerSet['spec']): readonly string[] {
   const { pod, ...rest } = spec;
-  const own = fieldsOf(rest, ['spec'], (key, value) => key === 'secret' && typeof value === 'object' && value !== null);
+  const own = fieldsOf(rest, ['spec'], (key, value) => key === 'secret' && isReference(value));
   const ofPod = fieldsOf(pod, ['spec', 'pod'], (key, value) => POD_FIELDS.has(key) && value !== false);
   // What is named is the variable or file that takes the value, not the word.
   return [...own.map((path) => path.slice(0, -1)), ...ofPod].map(formatPath);
 }
+
+/** A variable may be called `secret`, too. */
+const isReference = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'name' in value && typeof value.name === 'string';
 
 function fieldsOf(
   value: unknown,

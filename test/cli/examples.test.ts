@@ -3,6 +3,7 @@ import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { jobsOfPullRequest } from '../../src/reconciler/pull-request.ts';
 import { withHouse } from '../reconciler/house.ts';
 import {
   checkExamples,
@@ -40,8 +41,12 @@ test('each does what it says', () =>
     const later = await house.keeper({ now: () => new Date(Date.now() + LATER_MS) });
     const second = await later.settle();
     assert.equal(second.failures, []);
+    const revision = await commitFiles(house.folder, { 'jobs/scripts/new.sh': '#!/bin/sh\n# TODO: say more\n' });
+    const jobs = jobsOfPullRequest(second.observation.catalog.jobs, ['jobs/scripts/new.sh']);
+    const third = await later.settle({ pullRequest: { number: 7, revision, jobs } });
+    assert.equal(third.failures, []);
     const view = await house.view();
-    checkExamples(await withLogs(view, [...first.outcomes, ...second.outcomes]), 'process', REFUSED);
+    checkExamples(await withLogs(view, [...first.outcomes, ...second.outcomes, ...third.outcomes]), 'process', REFUSED);
     const { next, schedule } = (await house.status('index-nightly')) ?? {};
     assert.ok(schedule !== undefined && next !== undefined && next.length > 0);
   }));

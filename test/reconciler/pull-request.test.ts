@@ -85,6 +85,11 @@ for (const [what, specs, changed, expected] of rows)
     assert.equal(Object.fromEntries(jobsOfPullRequest(jobs, [...changed, ...changed].reverse())), expected);
   });
 
+test('where nobody knows all that has changed, whatever runs for pull requests runs', () => {
+  const jobs = new Map([job('a', 'a', { on }), job('b', 'a', {})].map((each) => [each.name, each]));
+  assert.equal([...jobsOfPullRequest(jobs, 'all').keys()], ['a']);
+});
+
 const HEAD = 'd'.repeat(40);
 const order = { number: 7, revision: HEAD, base: 'e'.repeat(40), jobs: new Map([['a', 'jobs/a.yaml has changed']]) };
 

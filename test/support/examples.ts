@@ -111,6 +111,17 @@ export const EXPECTED: Readonly<Record<string, Expectation>> = {
     assert.not.match(runs[0]!.log, 'this step does not run');
   },
   'check-scripts': well(),
+  'review-scripts': (runs, runner) => {
+    // Nothing but a pull request runs it.
+    if (runner === 'kubernetes') return assert.equal(runs, []);
+    well({ leftovers: '1' })(runs, runner);
+    const [{ outcome }] = runs as readonly [Ended];
+    assert.is(outcome.trigger.kind, 'pullRequest');
+    assert.equal(
+      outcome.annotations?.map(({ level, file, line }) => [level, file, line]),
+      [['warning', 'jobs/scripts/new.sh', 2]],
+    );
+  },
   site: (runs) => {
     assert.equal(resultsOf(runs), ['succeeded Completed']);
     const paths = runs[0]?.outcome.artifacts?.map(({ path }) => path);
