@@ -122,6 +122,7 @@ export async function runBurst(test: TestCluster, options: BurstOptions): Promis
     source: SET,
     keepsPools: true,
     attempts: 2 * runners,
+    mostLive: 2_000,
     onPool: (event) => void (event.kind === 'handed' && handedMs.push(event.seconds * 1_000)),
   });
   const settled = controller.settle({ goOn: true });

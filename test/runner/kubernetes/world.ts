@@ -89,6 +89,8 @@ export interface ControllerOptions {
   readonly imagePullSecrets?: readonly string[];
   /** The configuration's, for every job. */
   readonly defaults?: JobDefaults;
+  /** Runs that are claimed and not recorded, at most; absent: 100. */
+  readonly mostLive?: number;
   /** Attempts at once; absent: 100. */
   readonly attempts?: number;
   /** The clock of the reconciler. */
@@ -153,7 +155,7 @@ export async function openController(test: TestCluster, options: ControllerOptio
     ledger: repository.ledger,
     runner,
     by: { runner: 'kubernetes', version: 'test', host: 'test' },
-    mostLive: 100,
+    mostLive: options.mostLive ?? 100,
     ledgerEveryMs: 60_000,
     capacities: () => ({ attempts: options.attempts ?? 100, sets: new Map() }),
     ...(options.now === undefined ? {} : { now: options.now }),
