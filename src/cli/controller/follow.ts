@@ -102,8 +102,8 @@ export async function follow(
     follower.waits = null;
     follower.files = null;
     left.abort();
-    await parts.outside?.close();
     await parts.runner?.close('CancelRequested');
+    await parts.outside?.close();
     await parts.remote?.close();
     await rm(folder, { recursive: true, force: true });
   }
