@@ -59,6 +59,7 @@ export async function controller(
   });
   const scratch = await mkdtemp(join(tmpdir(), 'runledger-'));
   const parts: { close(): Promise<void> }[] = [];
+  const over = new AbortController();
   try {
     const metrics = createMetrics(
       VERSION,
@@ -112,13 +113,14 @@ export async function controller(
       leaseOf: (name) => leaseOf({ name }, shared),
       clock: systemClock,
       log,
-      signal: stop.soft,
+      signal: AbortSignal.any([stop.soft, over.signal]),
     });
     await Promise.all(
       config.sources.map((source) => takePart(source, followers.get(source.name) ?? newFollower(), shared)),
     );
     return stop.soft.aborted ? EXIT.ok : EXIT.failed;
   } finally {
+    over.abort();
     for (const part of parts) await part.close();
     await rm(scratch, { recursive: true, force: true });
     stop.close();
