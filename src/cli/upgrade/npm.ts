@@ -9,7 +9,15 @@ const LIMIT_MS = 300_000;
 
 /** Throws `NpmMissing` (usage) where there is none, and `NpmFailed` (transient) with the line in which npm says why. */
 export function openNpm(io: Pick<Io, 'env' | 'cwd'>, signal: AbortSignal): Npm {
-  const env = { ...io.env, npm_config_update_notifier: 'false', npm_config_fund: 'false', npm_config_audit: 'false' };
+  const env = {
+    ...io.env,
+    npm_config_update_notifier: 'false',
+    npm_config_fund: 'false',
+    npm_config_audit: 'false',
+    // An archive with other bytes than it should have is fetched anew, too: by default for two minutes and more.
+    npm_config_fetch_retry_mintimeout: '500',
+    npm_config_fetch_retry_maxtimeout: '3000',
+  };
   return (...args) =>
     new Promise((resolve, reject) => {
       const options = { env, cwd: io.cwd, signal, timeout: LIMIT_MS, maxBuffer: 64 * 1024 * 1024 };
