@@ -116,13 +116,13 @@ function memory({ log, secrets }: Files, folder: string): Row[] {
     const support = join(import.meta.dirname, 'support');
     execFileSync(
       process.execPath,
-      ['--import', join(support, 'max-rss.ts'), join(support, 'log-memory.ts'), log, secrets, String(megabytes)],
+      ['--import', join(support, 'usage.ts'), join(support, 'log-memory.ts'), log, secrets, String(megabytes)],
       {
-        env: { ...process.env, MAX_RSS_FILE: file },
+        env: { ...process.env, USAGE_FILE: file },
         stdio: 'inherit',
       },
     );
-    return Number(readFileSync(file, 'utf8')) / 1e6;
+    return (JSON.parse(readFileSync(file, 'utf8')) as { bytes: number }).bytes / 1e6;
   };
   const small = [10, 10, 10].map(measured);
   const large = [1_000, 1_000, 1_000].map(measured);
