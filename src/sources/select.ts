@@ -4,7 +4,7 @@ import ignore, { type Ignore } from 'ignore';
 export const IGNORE_FILE = '.runledgerignore';
 
 /**
- * Whether a file may hold manifests: `*.yaml` or `*.yml`, in no folder whose name begins with a dot.
+ * Whether a file may hold manifests: `*.yaml` or `*.yml`, in no folder that `isManifestFolder` leaves out.
  * `path` counts from the source's path, so that a source may itself lie in such a folder.
  */
 export function isManifestPath(path: string): boolean {
@@ -13,9 +13,9 @@ export function isManifestPath(path: string): boolean {
   return /[^/]\.ya?ml$/.test(name) && parts.every(isManifestFolder);
 }
 
-/** Whether a folder of this name is looked into. */
+/** Whether a folder of this name is looked into: no hidden one, and none of npm's packages, any of which could bring jobs along. */
 export function isManifestFolder(name: string): boolean {
-  return !name.startsWith('.');
+  return !name.startsWith('.') && name !== 'node_modules';
 }
 
 /** What the ignore files on the way down to a folder say together. */

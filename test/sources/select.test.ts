@@ -4,10 +4,21 @@ import { isManifestPath, noIgnoreRules } from '../../src/sources/select.ts';
 
 const test = suite('which files are manifests');
 
-test('YAML files, but not in dot-folders', () => {
+test('YAML files, but not in dot-folders nor in packages', () => {
   for (const path of ['a.yaml', 'a.yml', 'x/y/z.yaml', 'a.b.yml', '.hidden.yaml'])
     assert.ok(isManifestPath(path), path);
-  for (const path of ['a.yaml.txt', 'yaml', '.yaml', 'x/.yml', '.git/a.yaml', 'x/.github/a.yml', 'a.YAML', 'a.json']) {
+  for (const path of [
+    'a.yaml.txt',
+    'yaml',
+    '.yaml',
+    'x/.yml',
+    '.git/a.yaml',
+    'x/.github/a.yml',
+    'node_modules/a/b.yaml',
+    'x/node_modules/c.yml',
+    'a.YAML',
+    'a.json',
+  ]) {
     assert.not.ok(isManifestPath(path), path);
   }
 });
