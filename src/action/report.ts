@@ -2,7 +2,8 @@ import { formatProblem } from '../job/problems.ts';
 import { approvalLine, type Trust } from '../forge/trust.ts';
 import { cell, counted, duration, oneLine } from '../ledger/text.ts';
 import type { ManifestProblem } from '../schemas/index.ts';
-import { markOf, type Verdict, WORST } from './verdict.ts';
+import { WORST_FIRST } from '../outcome/run.ts';
+import { markOf, type Verdict } from './verdict.ts';
 
 /** What is said of one job. */
 export interface Row {
@@ -61,7 +62,7 @@ export function reportText(report: Report): string {
   return `${sections.filter(Boolean).join('\n\n')}\n`;
 }
 
-const RESULTS: ReadonlySet<Row['state']> = new Set(WORST);
+const RESULTS: ReadonlySet<Row['state']> = new Set(WORST_FIRST);
 
 /** `3 runs: 2 succeeded, 1 failed`: one line for people who read no further. */
 export function headline({ rows, verdict, problems }: Report): string {

@@ -1,3 +1,4 @@
+import { WORST_FIRST } from '../outcome/run.ts';
 import type { Outcome, PlannedAction, Result } from '../schemas/index.ts';
 import type { FailOn } from './inputs.ts';
 
@@ -16,16 +17,6 @@ export interface Findings {
 /** `none`: nothing ran; `invalid`: a manifest is; `refused`: a job was. */
 export type Verdict = Result | 'invalid' | 'refused' | 'planned' | 'none';
 
-/** The worst first: as for the tasks of a run (docs/reference.md). */
-export const WORST: readonly Result[] = [
-  'error',
-  'timed-out',
-  'failed',
-  'cancelled',
-  'warning',
-  'succeeded',
-  'skipped',
-];
 const BAD: ReadonlySet<Verdict> = new Set(['error', 'timed-out', 'failed', 'cancelled', 'invalid', 'refused']);
 
 /** The one word for the whole step. A run that was skipped because what it needs failed or never ran is a failure. */
@@ -34,7 +25,7 @@ export function verdictOf({ problems, refused, failures, outcomes, planned }: Fi
     outcomes.map(({ result, reason }): Result => (reason === 'UpstreamFailed' ? 'failed' : result)),
   );
   if (failures > 0) return 'error';
-  const worst = WORST.find((result) => results.has(result));
+  const worst = WORST_FIRST.find((result) => results.has(result));
   if (worst !== undefined && BAD.has(worst)) return worst;
   if (problems > 0) return 'invalid';
   if (refused > 0) return 'refused';
