@@ -26,8 +26,12 @@ const URL_ESCAPES: readonly (readonly string[])[] = [
 
 function urlForms(value: string): string[] {
   const bytes = Buffer.from(value);
-  const upper = new Set(URL_ESCAPES.map((table) => Array.from(bytes, (byte) => table[byte]).join('')));
-  return [...upper].flatMap((form) => [form, form.replace(/%[0-9A-F]{2}/g, (escape) => escape.toLowerCase())]);
+  return URL_ESCAPES.flatMap((table) => {
+    let form = '';
+    for (const byte of bytes) form += table[byte]!;
+    // Without an escape it is the value itself, which is looked for anyway.
+    return form.includes('%') ? [form, form.replace(/%[0-9A-F]{2}/g, (escape) => escape.toLowerCase())] : [form];
+  });
 }
 
 const unicodeEscape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;

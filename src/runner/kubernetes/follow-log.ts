@@ -36,8 +36,9 @@ export type Missing = readonly string[];
 const LOOKS_AGAIN_FROM = 4096;
 const PAUSE_MS = 250;
 const MAX_PAUSE_MS = 5_000;
-/** A stream ends before the container's status says that it has ended: by so much at most. */
+/** A stream ends before the container's status says that it has ended: on a busy node by a long time, so each wait doubles the last. */
 const STATUS_LAG_MS = 2_000;
+const MAX_STATUS_LAG_MS = 16_000;
 
 /**
  * Reads a container's log from its first byte to its end, through streams that break, API servers that restart and logs that are
@@ -63,7 +64,9 @@ export async function followLog(options: FollowLogOptions): Promise<Missing> {
         continue;
       }
       if (options.once || wasOver) return missing;
-      if ((await endsSoon(options)) && cursor.taken() < LOOKS_AGAIN_FROM) return missing;
+      if (cursor.taken() > before) failures = 0;
+      const lagMs = Math.min(MAX_STATUS_LAG_MS, STATUS_LAG_MS * 2 ** failures);
+      if ((await endsSoon(options, lagMs)) && cursor.taken() < LOOKS_AGAIN_FROM) return missing;
       wasRead = options.hasEnded();
       if (wasRead) continue;
       trouble = 'the stream ended before the container';
@@ -104,8 +107,11 @@ async function readStream(options: FollowLogOptions, cursor: LogCursor): Promise
 }
 
 /** Whether the container's end, or that of its pod, explains the end of its stream. */
-async function endsSoon({ clock, hasEnded, isGoing, news, signal }: FollowLogOptions): Promise<boolean> {
-  const until = clock.monotonic() + STATUS_LAG_MS;
+async function endsSoon(
+  { clock, hasEnded, isGoing, news, signal }: FollowLogOptions,
+  withinMs: number,
+): Promise<boolean> {
+  const until = clock.monotonic() + withinMs;
   const isExplained = (): boolean => hasEnded() || isGoing?.() === true;
   while (!isExplained() && !signal.aborted) {
     const left = until - clock.monotonic();

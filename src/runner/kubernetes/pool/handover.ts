@@ -24,6 +24,11 @@ export interface Handovers {
   look(run: { readonly record: RunRecord; readonly payload: string | undefined }, pod: Pod): void;
   /** What of a runner with an attempt its object does not tell; undefined for a pod that is no runner. */
   contextOf(pod: Pod): WarmContext | undefined;
+  /**
+   * The runner has printed something, and so has taken its attempt: what hands over often can't say so any more, since a short command
+   * takes it along as it ends. Returns whether that is news.
+   */
+  spoke(pod: Pod): boolean;
   forget(pod: Pod): void;
 }
 
@@ -60,10 +65,11 @@ export function createHandovers({ scope, secrets, claimedHere, handed, reached, 
     const options = { container: RUNNER_CONTAINER, command, stdin: archive, signal, timeoutMs: EXEC_LIMIT_MS };
     const answer = await execWithInput(scope.cluster, ref, options);
     if (!answer.includes(TAKEN)) throw transientError('NotTaken', answer.trim().slice(0, 500) || 'it said nothing');
-    done.add(uid);
+    const isNews = learn(uid);
     await reached('afterHandover');
-    handed(record, pod);
+    if (isNews) handed(record, pod);
   };
+  const learn = (uid: string): boolean => !done.has(uid) && Boolean(done.add(uid));
 
   const filesFor = async (
     record: RunRecord,
@@ -99,7 +105,7 @@ export function createHandovers({ scope, secrets, claimedHere, handed, reached, 
       working.add(uid);
       handOver(record, payload, pod)
         .catch((error: unknown) => {
-          if (signal.aborted) return;
+          if (signal.aborted || done.has(uid)) return;
           const count = (failures.get(uid)?.count ?? 0) + 1;
           const pause = PAUSES_MS[Math.min(count, PAUSES_MS.length) - 1] ?? 0;
           failures.set(uid, { count, notBefore: scope.clock.monotonic() + pause });
@@ -120,6 +126,7 @@ export function createHandovers({ scope, secrets, claimedHere, handed, reached, 
       const handed = done.has(uid) ? 'yes' : claimedHere(uid) && !begun.has(uid) ? 'no' : 'unknown';
       return { claimed, handed };
     },
+    spoke: (pod) => isRunner(pod) && learn(uidOf(pod)),
     forget(pod) {
       for (const known of [done, begun, failures]) known.delete(uidOf(pod));
     },

@@ -109,7 +109,11 @@ export async function openWarm(options: WarmOptions): Promise<Warm> {
     spoke(pod, at) {
       const set = pod.metadata?.labels?.[LABELS.runnerSet];
       const claimed = Date.parse(handovers.contextOf(pod)?.claimed ?? '');
-      if (set !== undefined) emit({ kind: 'spoke', set, seconds: Math.max(0, at - claimed) / 1_000 });
+      const seconds = Math.max(0, at - claimed) / 1_000;
+      const isNews = handovers.spoke(pod);
+      if (set === undefined) return;
+      if (isNews) emit({ kind: 'handed', set, seconds });
+      emit({ kind: 'spoke', set, seconds });
     },
     look(run) {
       if (!run.record || !run.payload || cancellationOn(run.claim)) return;
