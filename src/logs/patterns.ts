@@ -4,10 +4,12 @@ import { SHORTEST_SECRET } from './forms.ts';
 export interface Patterns {
   /** Adds a pattern of at least SHORTEST_SECRET bytes. False: it was there already. */
   add(pattern: Buffer): boolean;
-  /** Calls `found` for every place where a pattern lies, with the longest one there, in ascending order. */
-  scan(bytes: Buffer, found: (from: number, to: number) => void): void;
-  /** Where the shortest suffix begins that has to be kept back, since a pattern may be completed by what follows. */
-  openEnd(bytes: Buffer): number;
+  /**
+   * Calls `found` for every place where a pattern lies, with the longest one there, in ascending order. Returns where the suffix begins
+   * that has to be kept back, since a pattern may be completed by what follows; what lies behind that place is not looked at. With
+   * `isAll` nothing follows, and there is no such suffix.
+   */
+  scan(bytes: Buffer, isAll: boolean, found: (from: number, to: number) => void): number;
 }
 
 /** The first bytes of every pattern that the search looks at: the longer, the farther it skips. */
@@ -23,6 +25,9 @@ const wordAt = (bytes: Uint8Array, last: number): number =>
 
 /** The bits of a table for so many entries. One that is larger than a processor's cache costs more than it saves (measured). */
 const bitsFor = (entries: number): number => Math.max(10, Math.min(18, Math.ceil(Math.log2(entries * 2 + 1))));
+
+/** What is told of a place instead of a length. */
+const GOES_ON = -1;
 
 /** The patterns as one run of bytes, and the tables of the search: small integers only, so that it runs without allocating. */
 interface Tables {
@@ -101,18 +106,20 @@ export function createPatterns(): Patterns {
     tables = made;
     return made;
   };
-  /** The length of the longest pattern at this place; 0: there is none. */
-  const longestAt = (from: Tables, bytes: Buffer, at: number, word: number): number => {
+  /** The length of the longest pattern at this place; 0: there is none; GOES_ON: one may be completed by what follows. */
+  const longestAt = (from: Tables, bytes: Buffer, at: number, word: number, isAll: boolean): number => {
+    const rest = bytes.length - at;
     let length = 0;
     const head = from.byWindow[hashOf(word, from.headBits)]!;
     for (let index = head; index >= 0; index = from.nextByWindow[index]!) {
       const pattern = patterns[index]!;
-      const fits = pattern.length > length && pattern.length <= bytes.length - at;
-      if (fits && holds(bytes, at, pattern, pattern.length)) length = pattern.length;
+      if (pattern.length > rest) {
+        if (!isAll && holds(bytes, at, pattern, rest)) return GOES_ON;
+      } else if (pattern.length > length && holds(bytes, at, pattern, pattern.length)) length = pattern.length;
     }
     return length;
   };
-  /** Whether a pattern goes on behind the end of these bytes, of which four or more are left at this place. */
+  /** Whether a pattern goes on behind the end of these bytes, of which four or more are left at this place, and less than a window. */
   const goesOn = (from: Tables, bytes: Buffer, at: number): boolean => {
     const rest = bytes.length - at;
     const head = from.byStart[hashOf(wordAt(bytes, at + 3), from.headBits)]!;
@@ -121,6 +128,19 @@ export function createPatterns(): Patterns {
       if (pattern.length > rest && holds(bytes, at, pattern, rest)) return true;
     }
     return false;
+  };
+  /** Where a pattern may begin of which there is less than a window. */
+  const openTail = (from: Tables, bytes: Buffer): number => {
+    const end = bytes.length;
+    for (let at = Math.max(0, end - from.window + 1); at < end; at += 1) {
+      if (starts[bytes[at]!] === 0) continue;
+      const rest = end - at;
+      if (rest === 1) return at;
+      const pair = (bytes[at]! << 8) | bytes[at + 1]!;
+      if ((pairs[pair >> 3]! & (1 << (pair & 7))) === 0) continue;
+      if (rest < 4 || goesOn(from, bytes, at)) return at;
+    }
+    return end;
   };
 
   return {
@@ -138,13 +158,13 @@ export function createPatterns(): Patterns {
       if (tables) enter(tables, patterns, patterns.length - 1);
       return true;
     },
-    scan(bytes, found) {
-      if (longest === 0) return;
+    scan(bytes, isAll, found) {
+      const end = bytes.length;
+      if (longest === 0) return end;
       const from = ready();
       const { window, block, shiftBits, shifts } = from;
       const blockMask = block === 4 ? -1 : 0xffffff;
       const shiftRight = 32 - shiftBits;
-      const end = bytes.length;
       for (let last = window - 1; last < end;) {
         const word =
           (bytes[last]! | (bytes[last - 1]! << 8) | (bytes[last - 2]! << 16) | (bytes[last - 3]! << 24)) & blockMask;
@@ -154,24 +174,12 @@ export function createPatterns(): Patterns {
           continue;
         }
         const at = last - window + 1;
-        const length = longestAt(from, bytes, at, word);
+        const length = longestAt(from, bytes, at, word, isAll);
+        if (length === GOES_ON) return at;
         if (length > 0) found(at, at + length);
         last += 1;
       }
-    },
-    openEnd(bytes) {
-      const end = bytes.length;
-      if (longest === 0) return end;
-      const from = ready();
-      for (let at = Math.max(0, end - longest + 1); at < end; at += 1) {
-        if (starts[bytes[at]!] === 0) continue;
-        const rest = end - at;
-        if (rest === 1) return at;
-        const pair = (bytes[at]! << 8) | bytes[at + 1]!;
-        if ((pairs[pair >> 3]! & (1 << (pair & 7))) === 0) continue;
-        if (rest < 4 || goesOn(from, bytes, at)) return at;
-      }
-      return end;
+      return isAll ? end : openTail(from, bytes);
     },
   };
 }

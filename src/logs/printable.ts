@@ -52,38 +52,33 @@ export function plainText(bytes: Buffer): PlainText {
   return { bytes, words: new Int32Array(bytes.buffer, count === 0 ? 0 : bytes.byteOffset + base, count), base };
 }
 
-/** The first place from here on whose word may hold a byte that is no printable ASCII character. */
-function nextSuspect({ bytes, words, base }: PlainText, from: number): number {
-  if (from < base || ((from - base) & 3) !== 0) return from;
-  let index = (from - base) >> 2;
-  for (; index < words.length; index += 1) {
-    const word = words[index]!;
-    // Below 0x20 a byte borrows, 0x7f carries, and from 0x80 on its upper bit is set.
-    if (((word | (word - 0x20202020) | (word + 0x01010101)) & 0x80808080) !== 0) return base + (index << 2);
-  }
-  return Math.min(bytes.length, base + (index << 2));
-}
+/** Whether one of the four bytes may be no printable ASCII character: below 0x20 it borrows, 0x7f carries, from 0x80 on its upper bit is set. */
+const isSuspect = (word: number): boolean => ((word | (word - 0x20202020) | (word + 0x01010101)) & 0x80808080) !== 0;
 
 /**
  * The end of the text that begins here and is shown as it is: printable ASCII, tabs, line breaks and whole characters of
  * UTF-8.
  */
-export function plainEnd(text: PlainText, from: number): number {
-  const { bytes } = text;
+export function plainEnd({ bytes, words, base }: PlainText, from: number): number {
   const end = bytes.length;
-  let at = nextSuspect(text, from);
-  while (at < end) {
+  for (let at = from; at < end;) {
+    if (at >= base && ((at - base) & 3) === 0) {
+      let index = (at - base) >> 2;
+      while (index < words.length && !isSuspect(words[index]!)) index += 1;
+      at = base + (index << 2);
+      if (at >= end) return end;
+    }
     const byte = bytes[at]!;
     if (byte < 0x80) {
       if (byteClass[byte]! > BYTE.newline) return at;
-      at = nextSuspect(text, at + 1);
+      at += 1;
       continue;
     }
     const more = followers(byte);
     if (more === 0 || at + more >= end) return at;
     for (let place = 1; place <= more; place += 1) if (!follows(byte, place, bytes[at + place]!)) return at;
     if (byte === 0xc2 && bytes[at + 1]! < 0xa0) return at;
-    at = nextSuspect(text, at + more + 1);
+    at += more + 1;
   }
   return end;
 }

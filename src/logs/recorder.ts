@@ -126,6 +126,17 @@ const countingMasks = (sink: RedactionSink, meter: LogMeter): RedactionSink => (
   },
 });
 
+/** Puts parts together in memory of its own, which the next call overwrites: what is allocated for each chunk keeps the collector busy. */
+function createGatherer(): (parts: readonly Buffer[], bytes: number) => Buffer {
+  let room = Buffer.alloc(0);
+  return (parts, bytes) => {
+    if (bytes > room.length) room = Buffer.allocUnsafe(Math.max(bytes, 2 * BATCH));
+    let used = 0;
+    for (const part of parts) used += part.copy(room, used);
+    return room.subarray(0, used);
+  };
+}
+
 /** Composes the parts of this folder for one attempt. Needs constant memory, however much is written. */
 export function createRecorder({ secrets, masks, limits, now, onLine, onStored, meter }: RecorderOptions): Recorder {
   // A line has to fit into the tail of the log several times over, and everything into maxBytes.
@@ -165,11 +176,12 @@ export function createRecorder({ secrets, masks, limits, now, onLine, onStored, 
   };
 
   const stamper = createStamper();
+  const gather = createGatherer();
   let time = 0;
 
   const search = (channel: Channel): void => {
     if (channel.batchBytes === 0) return;
-    const bytes = channel.batch.length === 1 ? channel.batch[0]! : Buffer.concat(channel.batch, channel.batchBytes);
+    const bytes = channel.batch.length === 1 ? channel.batch[0]! : gather(channel.batch, channel.batchBytes);
     channel.batch = [];
     channel.batchBytes = 0;
     channel.redaction.push(bytes);

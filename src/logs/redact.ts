@@ -63,8 +63,7 @@ export function createRedactor(secrets: readonly SecretValue[] = [], masks?: Mas
   /** Reports what is to be masked in these bytes, ascending, and returns where the part begins that is not certain yet. */
   const search = (bytes: Buffer, isAll: boolean): { readonly found: readonly Found[]; readonly open: number } => {
     const found: Found[] = [];
-    patterns.scan(bytes, (from, to) => found.push({ from, to }));
-    const open = isAll ? bytes.length : patterns.openEnd(bytes);
+    const open = patterns.scan(bytes, isAll, (from, to) => found.push({ from, to }));
     if (!masks) return { found, open };
     const secretsFound = found.length;
     const add = (from: number, to: number): unknown => found.push({ from, to });
