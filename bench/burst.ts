@@ -17,11 +17,12 @@ export async function run([jobs = JOBS, runners = RUNNERS]: readonly (string | n
   try {
     const count = Number(jobs);
     const options = { jobs: count, runners: Number(runners), limitMs: LIMIT_MS, progress: console.log };
-    const { problems, seconds, idleMs, handedMs, mostBusy } = await runBurst(test, options);
+    const { problems, seconds, idleMs, toldMs, handedMs, mostBusy } = await runBurst(test, options);
     printReport('burst', `a burst of ${count} jobs on ${runners} warm runners`, [
       { name: 'from the commit to the last outcome', unit: 's', values: [seconds] },
       { name: 'runners at work at once, at most', unit: 'runners', values: [mostBusy] },
       { name: 'a runner was idle while runs waited', unit: 'ms', values: idleMs, goal: 1_000, judge: 'p99' },
+      { name: 'claim of a runner sent → a watch tells of it', unit: 'ms', values: toldMs },
       { name: 'claim of a runner → it has taken the attempt', unit: 'ms', values: handedMs },
     ]);
     if (problems.length > 0) throw new Error(problems.slice(0, 20).join('\n'));

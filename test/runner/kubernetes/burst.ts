@@ -23,6 +23,8 @@ export interface Burst {
   readonly mostBusy: number;
   /** How long runners were idle each time before they got an attempt, while runs waited, in milliseconds. */
   readonly idleMs: readonly number[];
+  /** From the moment at which the claim of a runner was sent to the watch telling of it, in milliseconds: what the API server takes. */
+  readonly toldMs: readonly number[];
   /** From the claim of a runner to its having taken the attempt, in milliseconds. */
   readonly handedMs: readonly number[];
 }
@@ -41,6 +43,7 @@ function record({ cluster }: TestCluster, namespace: string, { jobs, runners }: 
   const attemptsOf = new Map<string, Set<string>>();
   const problems = new Set<string>();
   const idleMs: number[] = [];
+  const toldMs: number[] = [];
   let begun = Number.POSITIVE_INFINITY;
   let mostBusy = 0;
   const put = (map: Map<string, Set<string>>, key: string, value: string): void => {
@@ -57,7 +60,9 @@ function record({ cluster }: TestCluster, namespace: string, { jobs, runners }: 
         view.uid,
         [LABELS.job, LABELS.run, LABELS.task, LABELS.attempt].map((key) => labels[key]).join('/'),
       );
-      if (annotations[ANNOTATIONS.claimed] === undefined) problems.add(`${view.name} does not say since when`);
+      const claimed = annotations[ANNOTATIONS.claimed];
+      if (claimed === undefined) problems.add(`${view.name} does not say since when`);
+      else if (idleSince.has(view.uid)) toldMs.push(Date.now() - Date.parse(claimed));
     }
     if (view.phase === 'idle') {
       if (!idleSince.has(view.uid)) idleSince.set(view.uid, now);
@@ -102,7 +107,7 @@ function record({ cluster }: TestCluster, namespace: string, { jobs, runners }: 
       for (const [job, uids] of podsOf) if (uids.size !== 1) problems.add(`${job} had ${uids.size} runners`);
       for (const [uid, attempts] of attemptsOf)
         if (attempts.size !== 1) problems.add(`runner ${uid} had the attempts ${[...attempts].join(' and ')}`);
-      return { problems: [...problems], mostBusy, idleMs };
+      return { problems: [...problems], mostBusy, idleMs, toldMs };
     },
   };
 }
