@@ -1,3 +1,4 @@
+import { RESULT_ICONS } from '../ledger/readme.ts';
 import { WORST_FIRST } from '../outcome/run.ts';
 import type { Outcome, PlannedAction, Result } from '../schemas/index.ts';
 import type { FailOn } from './inputs.ts';
@@ -39,13 +40,7 @@ export function isFailure(verdict: Verdict, failOn: FailOn): boolean {
 }
 
 const MARKS: Readonly<Record<Verdict | PlannedAction['action'], string>> = {
-  succeeded: '✅',
-  warning: '⚠️',
-  skipped: '⏭️',
-  failed: '❌',
-  'timed-out': '⏱️',
-  cancelled: '🚫',
-  error: '💥',
+  ...RESULT_ICONS,
   invalid: '⛔',
   refused: '🔒',
   planned: '▶️',

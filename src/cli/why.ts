@@ -43,7 +43,7 @@ export interface Why {
   readonly now: Pick<PlannedAction, 'action' | 'reason' | 'message' | 'changes'> | null;
   /** Runs that are on their way, by number. */
   readonly going: readonly GoingEntry[];
-  /** What starts it by itself; none: requests only. */
+  /** What starts it by itself; none: requests only, or nothing where `now` says that it is invalid or gone. */
   readonly triggers: readonly string[];
   readonly needs: readonly NeedEntry[];
   /** The coming instants of its schedules. */

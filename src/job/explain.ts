@@ -166,16 +166,18 @@ function compositionTroubles(spot: Spot): Finding[] {
 
 /** The findings of the branch that was meant: the one for this type of value, then the one whose constants fit, then the nearest. */
 function branchTroubles(spot: Spot, branches: readonly Schema[]): Finding[] {
-  const typesFor = (branch: Schema): readonly string[] => {
-    const own = typesOf(branch);
-    return own.length > 0 || typeof branch['$ref'] !== 'string' ? own : typesOf(followed(spot, branch['$ref']).schema);
-  };
+  const meant = (branch: Schema): Schema =>
+    typesOf(branch).length === 0 && typeof branch['$ref'] === 'string' ? followed(spot, branch['$ref']).schema : branch;
   const fitting = branches.filter((branch) => {
-    const types = typesFor(branch);
+    const types = typesOf(meant(branch));
     return types.length === 0 || types.some((type) => isOfType(spot.value, type));
   });
-  if (fitting.length === 0)
-    return [findingAt(spot, wrongType(spot.value, [...new Set(branches.flatMap(typesFor))], spot.definition))];
+  if (fitting.length === 0) {
+    const allowed = branches
+      .map(meant)
+      .flatMap((branch) => (Array.isArray(branch['enum']) ? branch['enum'].map(String) : typesOf(branch)));
+    return [findingAt(spot, wrongType(spot.value, [...new Set(allowed)], spot.definition))];
+  }
   const found = fitting.map((branch) => walk({ ...spot, schema: branch }));
   const named = found.filter(
     (findings) => !findings.some(({ path, message }) => path.at(-1) === 'kind' && message.includes('is not allowed')),

@@ -42,8 +42,9 @@ const TYPE_WORDS: Readonly<Record<JsonType, string>> = {
 const typeWord = (type: string): string => TYPE_WORDS[type as JsonType] ?? type;
 
 /**
- * Says what a value is, what it should be, and how to write it where that can be told. `definition` names what the schema
- * expects (`duration`); `pattern` is what a string has to look like there.
+ * Says what a value is, what it should be, and how to write it where that can be told. `expected` are types of JSON Schema,
+ * or the very words that are allowed; `definition` names what the schema expects (`duration`); `pattern` is what a string has
+ * to look like there.
  */
 export function wrongType(value: unknown, expected: readonly string[], definition?: string, pattern?: string): string {
   const actual = jsonType(value);

@@ -12,7 +12,8 @@ const REMOVED_SHOWN = 20;
 type RunSummary = JobStatus['lastRuns'][number];
 type Invalid = InvalidManifests['items'];
 
-const ICONS: Readonly<Record<RunSummary['result'], string>> = {
+/** A sign for each result, on pages that a forge shows. */
+export const RESULT_ICONS: Readonly<Record<RunSummary['result'], string>> = {
   succeeded: '✅',
   warning: '⚠️',
   skipped: '⏭️',
@@ -169,7 +170,7 @@ function row(status: JobStatus, toRoot: string): string {
 const resultOf = ({ result }: RunSummary): string => iconed(result).join('');
 
 function iconed(...results: readonly RunSummary['result'][]): readonly string[] {
-  return results.map((result) => `${ICONS[result]} ${result}`);
+  return results.map((result) => `${RESULT_ICONS[result]} ${result}`);
 }
 
 /** Why the last run did not go well, in short. */

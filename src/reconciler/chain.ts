@@ -108,6 +108,16 @@ export function dueChains(job: DesiredJob, since: string, runs: Runs): readonly 
     .map(({ chain, revision, trigger }) => ({ chain, revision, trigger }));
 }
 
+/** Why a chained job has nothing to do, as a phrase. `last`: its newest run; 0: it never ran. */
+export function chainIdle({ outline }: DesiredJob, last: number, { liveByJob, statuses }: Runs): string {
+  const needed = needsOf(outline).map(({ job }) => job);
+  const going = needed.flatMap((job) => liveByJob.get(job) ?? []).at(0)?.record;
+  if (going) return `waits for run ${going.run} of ${going.job}`;
+  if (last > 0) return `what it needs has not run since run ${last}`;
+  const hasRun = needed.some((job) => statuses.get(job)?.lastRuns.length);
+  return `what it needs has not run${hasRun ? ' since the job is there' : ''}`;
+}
+
 /**
  * What ended before this has had its run, which the status may not sum up any more: runs are claimed in the order in which
  * chains become due. RFC 3339; empty while nothing is left out yet.

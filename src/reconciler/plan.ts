@@ -5,7 +5,7 @@ import { formatProblem } from '../job/problems.ts';
 import type { LedgerView } from '../ledger/port.ts';
 import type { LiveRun } from '../runner/port.ts';
 import type { JobStatus, PlannedAction, Trigger } from '../schemas/index.ts';
-import { dueChains, isChained, type Runs } from './chain.ts';
+import { chainIdle, dueChains, isChained, type Runs } from './chain.ts';
 import { dueOf } from './instants.ts';
 import { type PullRequestOrder, pullRequestDue, pullRequestIdle } from './pull-request.ts';
 import { chainOf } from './record.ts';
@@ -319,7 +319,8 @@ function changedIn(changes: readonly string[]): string {
   return `spec changed in ${changes.length} ${changes.length === 1 ? 'field' : 'fields'}: ${shown}${more}`;
 }
 
-function unchangedAction(desired: DesiredJob, { triggers, now, pullRequest }: PlanInput, actual: Actual): Action {
+function unchangedAction(desired: DesiredJob, input: JobInput, actual: Actual): Action {
+  const { triggers, now, pullRequest } = input;
   const { name: job, path } = desired;
   const { outline } = desired;
   const last = actual.nextRun - 1;
@@ -331,7 +332,7 @@ function unchangedAction(desired: DesiredJob, { triggers, now, pullRequest }: Pl
     return { ...common, reason: 'Unchanged', message: `nothing: ${since}` };
   }
   if (triggers && isChained(outline))
-    return { ...common, reason: 'NotTriggered', message: 'nothing: what it needs has not run' };
+    return { ...common, reason: 'NotTriggered', message: `nothing: ${chainIdle(desired, last, input.runs)}` };
   const next = triggers ? dueOf(desired, actual.status, actual.live, now).phrase : undefined;
   return { ...common, reason: 'NotTriggered', message: `nothing: ${next ?? 'runs on request only'}` };
 }

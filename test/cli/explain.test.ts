@@ -100,7 +100,7 @@ test('history fits the terminal', () => {
     durationMs: 1_000,
   });
   const runs = Array.from({ length: 100 }, (_, index) => entry(100 - index));
-  const history = { job: 'a', recorded: 200, runs, medianMs: 1_000 };
+  const history = { job: 'a', phase: 'Idle' as const, recorded: 200, runs, medianMs: 1_000 };
   const lines = historyText(history, 60, (_style, text) => text, new Date('2026-11-21T00:00:00Z')).split('\n');
   assert.ok(
     lines.every((line) => line.length <= 60),
@@ -201,6 +201,10 @@ test('why names what a job needs, and what is wrong with one that is invalid', a
   const broken = await asked<Why>(world, 'why', 'broken');
   assert.is(broken.now?.action, 'invalid');
   assert.match(broken.now?.message ?? '', /unknown field; did you mean "image"/);
+  const text = (await read(world, 'why', 'broken')).stdout;
+  assert.match(text, /^starts +not while it is invalid$/m);
+  assert.match(text, /^Next: runledger validate$/m);
+  assert.match((await read(world, 'history', 'broken')).stdout, /^broken never ran: .*`runledger validate`/);
 });
 
 test('why tells of a run that is going on, and of what a queued one waits for', async ({ world }) => {

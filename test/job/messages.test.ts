@@ -175,12 +175,18 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'choices',
-    spec: ['run: x', 'abort: onFailre', 'concurrency: { policy: wait }', 'retry: { on: [exitt, { exitCodes: [0] }] }'],
+    spec: [
+      'run: x',
+      'abort: onFailre',
+      'concurrency: { policy: wait }',
+      'retry: { on: [exitt, { exitCodes: [0] }, 3] }',
+    ],
     says: [
       '7:10: spec.abort: "onFailre" is not one of never, onFailure and onWarning; did you mean "onFailure"?',
       '8:26: spec.concurrency.policy: "wait" is not one of queue, replace, skip and allow',
       '9:17: spec.retry.on[0]: "exitt" is not one of exit and timeout; did you mean "exit"?',
       '9:38: spec.retry.on[1].exitCodes[0]: 0 is too small; the least is 1',
+      '9:44: spec.retry.on[2]: 3 is a number, not exit, timeout or a mapping',
     ],
   },
   {

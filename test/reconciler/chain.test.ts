@@ -281,6 +281,17 @@ due('the plan gives a chained job its run, once the ledger says since when it is
   assert.equal(runsIn(known, ready), [['run', 'NeedsMet', { kind: 'needs', job: 'build', run: 1 }]]);
 });
 
+due('the plan says why a chained job has nothing to do', () => {
+  const says = (statuses: readonly JobStatus[], live: readonly LiveRun[] = []) =>
+    plan(world({ jobs: [build, deploy], statuses, live }), ['deploy'])[0]?.message;
+  const late = status('deploy', 1, 'x', { conditions: [readySince(at(500))] });
+  assert.is(says([]), 'nothing: what it needs has not run');
+  assert.is(says([ran('build', summary(1)), late]), 'nothing: what it needs has not run since the job is there');
+  const served = status('deploy', 3, 'x', { conditions: [readySince(at(500))] });
+  assert.is(says([ran('build', summary(1)), served]), 'nothing: what it needs has not run since run 2');
+  assert.is(says([late], [live(build, 1)]), 'nothing: waits for run 1 of build');
+});
+
 due('a run that is due in the chain and not claimed yet is waited for, by commit and by schedule', () => {
   const since = { conditions: [readySince(at(-7_200))] };
   const pack = job('pack', 'p', { on: { commit: true } });

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { usageError } from '../../errors.ts';
 import { duration, oneLine } from '../../ledger/text.ts';
 import type { LedgerView } from '../../ledger/port.ts';
+import type { JobStatus } from '../../schemas/index.ts';
 import { EXIT } from '../exit.ts';
 import { withLogOptions, withOutput, withRepositoryOptions, withTarget } from '../options.ts';
 import { print } from '../print.ts';
@@ -20,6 +21,7 @@ interface HistoryOptions extends ReadingOptions {
 /** What `-o json` prints. */
 interface JobHistory {
   readonly job: string;
+  readonly phase: JobStatus['phase'];
   /** How many runs the ledger's tree holds; older ones are in its history. */
   readonly recorded: number;
   /** The newest first. */
@@ -59,7 +61,7 @@ function limitOf(text: string): number {
 
 /** Throws `JobUnknown`. */
 async function historyOf(view: LedgerView, job: string, limit: number): Promise<JobHistory> {
-  statusOf(view, job);
+  const { phase } = statusOf(view, job);
   const numbers = await view.runs(job);
   const runs: RunEntry[] = [];
   for (const number of numbers.slice(-limit).toReversed()) {
@@ -67,7 +69,7 @@ async function historyOf(view: LedgerView, job: string, limit: number): Promise<
     if (outcome) runs.push(runEntry(outcome));
   }
   const known = runs.flatMap(({ durationMs }) => durationMs ?? []);
-  return { job, recorded: numbers.length, runs, medianMs: median(known) };
+  return { job, phase, recorded: numbers.length, runs, medianMs: median(known) };
 }
 
 const COLUMNS = [
@@ -81,12 +83,15 @@ const COLUMNS = [
 
 /** A table, and below it a line of bars: the durations, the oldest first, each in the colour of its result. */
 export function historyText(
-  { job, recorded, runs, medianMs }: JobHistory,
+  { job, phase, recorded, runs, medianMs }: JobHistory,
   width: number,
   paint: Paint,
   now: Date,
 ): string {
-  if (runs.length === 0) return `${job} never ran: \`runledger run ${job}\` runs it now\n`;
+  if (runs.length === 0)
+    return phase === 'Invalid'
+      ? `${job} never ran: its manifest is invalid, and \`runledger validate\` says why\n`
+      : `${job} never ran: \`runledger run ${job}\` runs it now\n`;
   const rows = runs.map((run): readonly Cell[] => {
     const { mark, style } = RESULT_LOOK[run.result];
     return [

@@ -124,17 +124,21 @@ export function whyText({ job, last, now, going, triggers, needs, next }: Why, p
     const state = upstream ? `run ${upstream.run} ${upstream.result}` : 'never ran';
     lines.push(line('needs', `${name}: ${state}${met ? '' : `; it has to end with ${results.join(' or ')}`}`));
   }
-  lines.push(line('starts', triggers.length > 0 ? triggers.join(', ') : startsText(needs)));
+  lines.push(line('starts', triggers.length > 0 ? triggers.join(', ') : startsText(needs, now)));
   if (next.length > 0) lines.push(line('next', next.slice(0, 3).join(', ')));
   return `${paint('bold', job)}\n${lines.join('')}${nextStep(job, last, now)}`;
 }
 
-const startsText = (needs: Why['needs']): string => (needs.length > 0 ? 'after what it needs' : 'on request only');
+function startsText(needs: Why['needs'], now: Why['now']): string {
+  if (now?.reason === 'Invalid') return 'not while it is invalid';
+  if (now === null || now.reason === 'Removed') return 'not without a manifest';
+  return needs.length > 0 ? 'after what it needs' : 'on request only';
+}
 
 /** The command that somebody who asked may want next. */
 function nextStep(job: string, last: Why['last'], now: Why['now']): string {
   if (now?.action === 'run') return '\nNext: runledger reconcile\n';
   if (now?.action === 'invalid') return '\nNext: runledger validate\n';
   if (last && last.result !== 'succeeded') return `\nNext: runledger logs ${job}, runledger diff ${job}\n`;
-  return `\nNext: runledger run ${job}\n`;
+  return now === null || now.reason === 'Removed' ? '' : `\nNext: runledger run ${job}\n`;
 }

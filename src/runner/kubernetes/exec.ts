@@ -25,7 +25,9 @@ interface Status {
 }
 
 /**
- * Runs a command in a container that runs, over a WebSocket as kubectl does. Throws CodedErrors: those of {@link loadTarget},
+ * Runs a command in a container that runs, over a WebSocket as kubectl does. It is for a person who waits for its output, and so
+ * tells how the API server refused and how the command ended; undici's WebSocket, with which `exec-input.ts` hands work over
+ * on the connections that are there, does not tell the status of a refusal. Throws CodedErrors: those of {@link loadTarget},
  * and `ExecRefused` where the API server does not open it.
  */
 export async function execInPod(
