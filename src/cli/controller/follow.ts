@@ -30,6 +30,7 @@ import { composeReconciler, DEFAULT_CONCURRENCY, HOLD_PODS_FOR_MS } from '../wor
 import { noticeOf } from './announce.ts';
 import { createMeasure } from './measure.ts';
 import { createPoolMeasure } from './measure-pools.ts';
+import { guardLedger } from './ledger-guard.ts';
 import type { Follower, Shared } from './shared.ts';
 import { announce, hearOthers, type LeaseRef } from './tell.ts';
 import { createOutside, type Outside } from './tell-outside.ts';
@@ -58,7 +59,8 @@ export async function follow(
   try {
     const outside = (parts.outside = await createOutside(source, shared.notifier, { ...shared, log }));
     const remote = (parts.remote = await openSource(source, folder, shared, log));
-    const branch = await remote.branch(source.ledger?.branch ?? DEFAULT_LEDGER);
+    const unguarded = await remote.branch(source.ledger?.branch ?? DEFAULT_LEDGER);
+    const branch = await guardLedger(unguarded, shared.cluster, lease, log, leadership.signal);
     const ledger = ledgerOf(source, branch, ending.lost, shared);
     follower.files = remote.source;
     const hearing = AbortSignal.any([leadership.signal, left.signal]);

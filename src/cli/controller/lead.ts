@@ -70,7 +70,11 @@ async function lead(source: SourceConfig, follower: Follower, shared: Shared): P
   });
 }
 
-/** The highest epoch that the claims of a source carry: a Lease that was deleted by hand has forgotten its own. */
+/**
+ * The highest epoch that the claims of a source carry: a Lease that was deleted by hand has forgotten its own. Where neither is left,
+ * nothing is that an older leader made, and one that is still alive finds that its Lease is gone, or another's: so the ledger, whose
+ * outcomes say theirs, need not be read through for it.
+ */
 async function epochOfClaims(source: SourceConfig, { cluster, options, stop }: Shared): Promise<number> {
   const namespace = source.namespace ?? cluster.namespace;
   const scope = { installation: options.installation, source: source.name };
