@@ -64,12 +64,15 @@ export function reportText(report: Report): string {
 
 const RESULTS: ReadonlySet<Row['state']> = new Set(WORST_FIRST);
 
-/** `3 runs: 2 succeeded, 1 failed`: one line for people who read no further. */
+/** `3 runs: 1 failed, 2 succeeded`: one line for people who read no further, the worst first. */
 export function headline({ rows, verdict, problems }: Report): string {
   const ran = rows.filter(({ state }) => RESULTS.has(state));
   const would = rows.filter(({ state }) => state === 'run').length;
   const refused = rows.filter(({ state }) => state === 'refused').length;
-  const counts = [...Map.groupBy(ran, ({ state }) => state)].map(([state, { length }]) => `${length} ${state}`);
+  const counts = WORST_FIRST.flatMap((result) => {
+    const { length } = ran.filter(({ state }) => state === result);
+    return length > 0 ? [`${length} ${result}`] : [];
+  });
   const parts = [
     ...(ran.length > 0 ? [`${counted(ran.length, 'run')}: ${counts.join(', ')}`] : []),
     ...(would > 0 ? [`${counted(would, 'job')} to run`] : []),

@@ -1,12 +1,11 @@
 // test-timeout: 300s
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { approvalLine } from '../../src/forge/trust.ts';
 import { findForge, type Forge } from '../support/forge.ts';
-import { job, openPullWorld } from './world.ts';
+import { job, openPullWorld, type Ran, runStep } from './world.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/action/main.ts');
 const test = suite('a pull request from a fork');
@@ -25,12 +24,6 @@ const EVIL = {
   'src/a.txt': 'from the fork\n',
 };
 
-interface Ran {
-  readonly code: number;
-  readonly text: string;
-  readonly outputs: string;
-}
-
 async function define(forge: Forge): Promise<void> {
   const world = await openPullWorld(forge, FILES);
   test.after(() => world.close());
@@ -40,31 +33,8 @@ async function define(forge: Forge): Promise<void> {
   const secrets = join(world.folder, 'secrets.yaml');
   writeFileSync(secrets, 'chat: { token: not-for-forks-4711 }\n', { mode: 0o600 });
 
-  /** The step as a workflow for this event executes it: with these inputs, in this work tree. */
-  const step = async (event: string, inputs: Readonly<Record<string, string>>): Promise<Ran> => {
-    const folder = mkdtempSync(join(world.folder, 'step-'));
-    const payload = join(folder, 'event.json');
-    writeFileSync(payload, JSON.stringify(await world.event(number)));
-    const given = { command: 'run', path: 'jobs', secrets, 'github-token': forge.token, ...inputs };
-    const env = {
-      PATH: process.env['PATH'],
-      GITHUB_EVENT_NAME: event,
-      GITHUB_EVENT_PATH: payload,
-      GITHUB_REPOSITORY: `${forge.user}/${world.name}`,
-      GITHUB_API_URL: `${forge.url}/api/v1`,
-      GITHUB_WORKSPACE: world.clone,
-      GITHUB_OUTPUT: join(folder, 'output'),
-      RUNNER_TEMP: folder,
-      ...Object.fromEntries(Object.entries(given).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value])),
-    };
-    writeFileSync(env.GITHUB_OUTPUT, '');
-    return new Promise((resolve) => {
-      execFile(process.execPath, [MAIN], { cwd: world.clone, env, timeout: 120_000 }, (error, stdout, stderr) => {
-        const code = typeof error?.code === 'number' ? error.code : error ? -1 : 0;
-        resolve({ code, text: stdout + stderr, outputs: readFileSync(env.GITHUB_OUTPUT, 'utf8') });
-      });
-    });
-  };
+  const step = (event: string, inputs: Readonly<Record<string, string>>): Promise<Ran> =>
+    runStep(world, forge, { main: MAIN, event, number, inputs: { secrets, ...inputs } });
 
   test('jobs and scripts are those of the base, with the files of the fork; what could come to a secret is refused', async () => {
     const { code, text, outputs } = await step('pull_request', { outcomes: 'branch' });

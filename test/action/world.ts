@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Forge } from '../support/forge.ts';
 import { commitFiles, git, temporaryDirectory } from '../support/git.ts';
@@ -32,6 +34,53 @@ export interface PullWorld {
   statuses(sha: string): Promise<readonly string[]>;
   branches(): Promise<readonly string[]>;
   close(): Promise<void>;
+}
+
+export interface Ran {
+  readonly code: number;
+  readonly text: string;
+  /** What stands in the file of GITHUB_OUTPUT then. */
+  readonly outputs: string;
+}
+
+/** The step as a workflow for this event executes it: `main` (a program for Node) with these inputs, in the work tree. */
+export async function runStep(
+  world: PullWorld,
+  forge: Forge,
+  {
+    main,
+    event,
+    number,
+    inputs,
+  }: {
+    readonly main: string;
+    readonly event: string;
+    readonly number: number;
+    readonly inputs: Readonly<Record<string, string>>;
+  },
+): Promise<Ran> {
+  const folder = mkdtempSync(join(world.folder, 'step-'));
+  const payload = join(folder, 'event.json');
+  writeFileSync(payload, JSON.stringify(await world.event(number)));
+  const given = { command: 'run', path: 'jobs', 'github-token': forge.token, ...inputs };
+  const env = {
+    PATH: process.env['PATH'],
+    GITHUB_EVENT_NAME: event,
+    GITHUB_EVENT_PATH: payload,
+    GITHUB_REPOSITORY: `${forge.user}/${world.name}`,
+    GITHUB_API_URL: `${forge.url}/api/v1`,
+    GITHUB_WORKSPACE: world.clone,
+    GITHUB_OUTPUT: join(folder, 'output'),
+    RUNNER_TEMP: folder,
+    ...Object.fromEntries(Object.entries(given).map(([input, value]) => [`INPUT_${input.toUpperCase()}`, value])),
+  };
+  writeFileSync(env.GITHUB_OUTPUT, '');
+  return new Promise((resolve) => {
+    execFile(process.execPath, [main], { cwd: world.clone, env, timeout: 120_000 }, (error, stdout, stderr) => {
+      const code = typeof error?.code === 'number' ? error.code : error ? -1 : 0;
+      resolve({ code, text: stdout + stderr, outputs: readFileSync(env.GITHUB_OUTPUT, 'utf8') });
+    });
+  });
 }
 
 /** Makes one with these files on `main`; the clone is on a branch `change` from there. */
