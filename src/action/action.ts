@@ -3,16 +3,16 @@ import type { StopSignals } from '../cli/signals.ts';
 import { VERSION } from '../cli/version.ts';
 import { openForge } from '../forge/open.ts';
 import type { Forge } from '../forge/port.ts';
+import { headline } from '../pulls/report.ts';
+import { readSubject, type Subject } from '../pulls/subject.ts';
 import { type ActionEvent, readEvent } from './event.ts';
+import { isFailure } from './failure.ts';
 import { type ActionInputs, readInputs } from './inputs.ts';
 import { type Desk, post, tell } from './publish.ts';
-import { readSubject, type Subject } from './pull-request.ts';
-import { headline } from './report.ts';
 import { openSetting } from './setting.ts';
 import { checkHead } from './sources.ts';
 import { reconcile, type StepParts, type StepResult, validate } from './step.ts';
 import { eventLine } from './telling.ts';
-import { isFailure } from './verdict.ts';
 import { createFence } from './workflow.ts';
 
 /** What a step of a workflow runs in. */
@@ -37,9 +37,11 @@ export async function runAction({ io, payload, desk, stop }: ActionWorld): Promi
     let subject: Subject | undefined;
     if (event.pullRequest && inputs.command !== 'validate') {
       forge = await openForgeOf(event, inputs, io);
-      subject = await readSubject(forge, event.pullRequest, inputs.approvedSha, stop.soft);
+      const { number, head } = event.pullRequest;
+      const hints = { head, approved: inputs.approvedSha };
+      subject = await readSubject(forge, await forge.pullRequest(number, stop.soft), hints, stop.soft);
       const merge = event.name === 'pull_request' ? io.env['GITHUB_SHA'] : undefined;
-      await checkHead(setting.repository, { number: event.pullRequest.number, sha: subject.head, merge });
+      await checkHead(setting.repository, { number, sha: subject.head, merge });
     }
     const result = await fenced(desk, (emit) => {
       const parts: StepParts = { inputs, event, setting, subject, io, emit, stop };

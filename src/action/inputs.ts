@@ -1,3 +1,4 @@
+import picomatch from 'picomatch';
 import { usageError } from '../errors.ts';
 import type { RunnerKind } from '../schemas/index.ts';
 
@@ -89,4 +90,9 @@ function branchName(value: string | undefined): string | undefined {
   const name = value?.replace(/^refs\/heads\//, '');
   if (name === undefined || !name.startsWith('refs/')) return name;
   throw usageError('InputForm', `base-ref: ${JSON.stringify(value)} is not a branch`, { hint: 'write it as main' });
+}
+
+/** Whether a job is meant by names and globs; none: every job is. */
+export function jobMatcher(patterns: readonly string[]): (name: string) => boolean {
+  return patterns.length === 0 ? () => true : picomatch([...patterns]);
 }

@@ -1,11 +1,12 @@
 import { messageOf } from '../errors.ts';
 import type { Forge } from '../forge/port.ts';
+import { markerOf, reportText } from '../pulls/report.ts';
+import { statusOf } from '../pulls/rows.ts';
+import type { Subject } from '../pulls/subject.ts';
 import type { Outcome } from '../schemas/index.ts';
 import type { ActionInputs } from './inputs.ts';
-import type { Subject } from './pull-request.ts';
-import { markerOf, reportText } from './report.ts';
 import type { StepResult } from './step.ts';
-import { outcomeAnnotations, problemAnnotation, statusOf } from './telling.ts';
+import { outcomeAnnotations, problemAnnotation } from './telling.ts';
 import { type Annotation, annotationLine, outputEntry } from './workflow.ts';
 
 /** Where a step's results go. */
@@ -86,6 +87,7 @@ export async function post(
   const ran = new Set(outcomes.map(({ job }) => job));
   await attempt('not all statuses could be set', 'statuses', async () => {
     for (const row of report.rows)
-      if (ran.has(row.job) || row.state === 'refused') await forge.setStatus(statusOf(head, row, report.page), signal);
+      if (ran.has(row.job) || row.state === 'refused')
+        await forge.setStatus(statusOf(head, `runledger/${row.job}`, row, report.page), signal);
   });
 }

@@ -1,14 +1,20 @@
 import { usageError } from '../errors.ts';
 import type { Repository } from '../git/repository.ts';
-import type { Source } from '../sources/port.ts';
+import type { Snapshot, Source } from '../sources/port.ts';
 
-/** The jobs of one revision with the files of another: for a head whose own jobs nobody has approved. */
-export const withFilesOf = (jobs: Source, files: Source): Source => ({
-  description: jobs.description,
-  fetch: (signal) => jobs.fetch(signal),
-  checkout: (revision, paths, signal) => files.checkout(revision, paths, signal),
-  watch: (changed, signal) => jobs.watch(changed, signal),
-});
+/**
+ * The jobs of one revision with the files of another: for a head whose own jobs nobody has approved. What was read first stays: jobs
+ * that come to the base later were judged by nobody.
+ */
+export function withFilesOf(jobs: Source, files: Source): Source {
+  let first: Snapshot | undefined;
+  return {
+    description: jobs.description,
+    fetch: async (signal) => (first ??= await jobs.fetch(signal)),
+    checkout: (revision, paths, signal) => files.checkout(revision, paths, signal),
+    watch: async () => undefined,
+  };
+}
 
 /** What the work tree has to be of. */
 export interface WantedHead {

@@ -5,17 +5,18 @@ import { openWorkshop, type Workshop } from '../cli/workshop.ts';
 import { createCatalogBuilder } from '../job/catalog.ts';
 import type { Catalog } from '../job/model.ts';
 import { allProblems } from '../job/problems.ts';
+import { aboutOf, notesOf } from '../pulls/about.ts';
+import type { Report, Row } from '../pulls/report.ts';
+import { rowOfOutcome, rowsOfPlan } from '../pulls/rows.ts';
+import { selectFor } from '../pulls/selection.ts';
+import type { Subject } from '../pulls/subject.ts';
+import { verdictOf } from '../pulls/verdict.ts';
 import type { Observation, ReconcilerEvent, SettleOptions } from '../reconciler/ports.ts';
 import type { Outcome, Plan } from '../schemas/index.ts';
 import type { Source } from '../sources/port.ts';
 import type { ActionEvent } from './event.ts';
-import type { ActionInputs } from './inputs.ts';
-import type { Subject } from './pull-request.ts';
-import type { Report, Row } from './report.ts';
-import { definitionPaths, jobMatcher, selectFor } from './selection.ts';
+import { type ActionInputs, jobMatcher } from './inputs.ts';
 import { ledgerBranchOf, type Setting } from './setting.ts';
-import { rowOfOutcome, rowsOfPlan } from './telling.ts';
-import { verdictOf } from './verdict.ts';
 
 /** What a step has found out and done. */
 export interface StepResult {
@@ -131,27 +132,8 @@ async function planAndRun(
     problems,
     failures: done.failures.map(({ message, hint }) => (hint === undefined ? message : `${message}; ${hint}`)),
     notes: [...plan.notes, ...notesOf(subject)],
-    ...(subject ? { pullRequest: aboutOf(subject, inputs, seen.catalog, catalog) } : {}),
+    ...(subject ? { pullRequest: aboutOf(subject, baseOf(subject, inputs), seen.catalog, catalog) } : {}),
     ...pageOf(event),
   };
   return { report, plan, outcomes: done.outcomes };
-}
-
-function notesOf(subject: Subject | undefined): readonly string[] {
-  if (!subject) return [];
-  return [
-    ...(subject.isStale ? ['the pull request has moved on since; its comment is left to the newer run'] : []),
-    ...(subject.changed.isComplete ? [] : ['the change is too large for the forge to tell all of its files']),
-  ];
-}
-
-function aboutOf(
-  { pullRequest, head, trust, changed }: Subject,
-  { baseRef }: ActionInputs,
-  base: Catalog,
-  here: Catalog,
-): NonNullable<Report['pullRequest']> {
-  const defining = new Set([...definitionPaths(base), ...definitionPaths(here)]);
-  const unused = trust.kind === 'unapproved' ? changed.paths.filter((path) => defining.has(path)) : [];
-  return { head, base: baseRef ?? pullRequest.base.ref, trust, unused };
 }

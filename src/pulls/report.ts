@@ -16,7 +16,7 @@ export interface Row {
   readonly ms: number | null;
 }
 
-/** Everything that a step has to tell people. */
+/** Everything that people are told of a pull request, or of a step of a workflow. */
 export interface Report {
   readonly verdict: Verdict;
   readonly rows: readonly Row[];
@@ -26,7 +26,7 @@ export interface Report {
   /** Runs that could not be started or recorded. */
   readonly failures: readonly string[];
   readonly notes: readonly string[];
-  /** Absent where the step is not about one. */
+  /** Absent where it is not about one. */
   readonly pullRequest?: {
     readonly head: string;
     readonly base: string;
@@ -34,8 +34,9 @@ export interface Report {
     /** Manifests that the pull request changes and that were not used. */
     readonly unused: readonly string[];
   };
-  /** The page of the workflow's run. */
+  /** Where more is to be seen, and the word for it. */
   readonly page?: string;
+  readonly pageIs?: 'log' | 'outcomes';
 }
 
 /** A comment has at most 65,536 characters on GitHub; a row takes up to about 300. */
@@ -43,12 +44,16 @@ const MOST_ROWS = 60;
 const MOST_PROBLEMS = 20;
 const MOST_NAMED = 10;
 
-/** What the comment is known by: one for each folder of manifests. */
-export const markerOf = (path: string): string => `<!-- runledger:pull-request ${encodeURIComponent(path)} -->`;
+/**
+ * What a comment is known by: the Action has one for each folder of manifests, a controller one for each source; neither takes the
+ * other's for its own.
+ */
+export const markerOf = (name: string, of: 'pull-request' | 'source' = 'pull-request'): string =>
+  `<!-- runledger:${of} ${encodeURIComponent(name)} -->`;
 
 /** The report as Markdown, for a comment and the summary of the step. Nothing in it that came from elsewhere acts on the page. */
 export function reportText(report: Report): string {
-  const { verdict, rows, untouched, problems, failures, notes, page } = report;
+  const { verdict, rows, untouched, problems, failures, notes, page, pageIs = 'log' } = report;
   const sections = [
     `### ${markOf(verdict)} runledger: ${headline(report)}`,
     trustText(report.pullRequest),
@@ -57,7 +62,7 @@ export function reportText(report: Report): string {
     list('Problems in manifests', problems.map(formatProblem), MOST_PROBLEMS),
     list('Could not be executed', failures, MOST_PROBLEMS),
     list('Notes', notes, MOST_PROBLEMS),
-    footer(report.pullRequest?.head, page),
+    footer(report.pullRequest?.head, page, pageIs),
   ];
   return `${sections.filter(Boolean).join('\n\n')}\n`;
 }
@@ -123,9 +128,9 @@ function trustText(pullRequest: Report['pullRequest']): string {
   ].join('\n');
 }
 
-function footer(head: string | undefined, page: string | undefined): string {
+function footer(head: string | undefined, page: string | undefined, word: string): string {
   const what = head === undefined ? '' : `for \`${oneLine(head, 64)}\``;
-  const where = page === undefined ? '' : `[log](${encodeURI(page)})`;
+  const where = page === undefined ? '' : `[${word}](${encodeURI(page)})`;
   const text = [what, where].filter(Boolean).join(', ');
   return text === '' ? '' : `<sub>${text}</sub>`;
 }

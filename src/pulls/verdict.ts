@@ -1,9 +1,8 @@
 import { RESULT_ICONS } from '../ledger/readme.ts';
 import { WORST_FIRST } from '../outcome/run.ts';
 import type { Outcome, PlannedAction, Result } from '../schemas/index.ts';
-import type { FailOn } from './inputs.ts';
 
-/** What has become of the step, as far as its verdict depends on it. */
+/** What has become of the jobs, as far as the verdict depends on it. */
 export interface Findings {
   readonly problems: number;
   /** Jobs that were not let run for what nobody has approved, or that the runner can't run. */
@@ -18,9 +17,10 @@ export interface Findings {
 /** `none`: nothing ran; `invalid`: a manifest is; `refused`: a job was. */
 export type Verdict = Result | 'invalid' | 'refused' | 'planned' | 'none';
 
-const BAD: ReadonlySet<Verdict> = new Set(['error', 'timed-out', 'failed', 'cancelled', 'invalid', 'refused']);
+/** Of these, somebody has to do something. */
+export const BAD: ReadonlySet<Verdict> = new Set(['error', 'timed-out', 'failed', 'cancelled', 'invalid', 'refused']);
 
-/** The one word for the whole step. A run that was skipped because what it needs failed or never ran is a failure. */
+/** The one word for all of it. A run that was skipped because what it needs failed or never ran is a failure. */
 export function verdictOf({ problems, refused, failures, outcomes, planned }: Findings): Verdict {
   const results = new Set(
     outcomes.map(({ result, reason }): Result => (reason === 'UpstreamFailed' ? 'failed' : result)),
@@ -31,12 +31,6 @@ export function verdictOf({ problems, refused, failures, outcomes, planned }: Fi
   if (problems > 0) return 'invalid';
   if (refused > 0) return 'refused';
   return worst ?? (planned > 0 ? 'planned' : 'none');
-}
-
-/** Whether the step fails. A plan does not fail for what it would refuse: it says so. */
-export function isFailure(verdict: Verdict, failOn: FailOn): boolean {
-  if (failOn === 'never') return false;
-  return BAD.has(verdict) || (failOn === 'warning' && (verdict === 'warning' || verdict === 'skipped'));
 }
 
 const MARKS: Readonly<Record<Verdict | PlannedAction['action'], string>> = {

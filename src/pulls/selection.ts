@@ -1,15 +1,9 @@
-import picomatch from 'picomatch';
 import type { Catalog } from '../job/model.ts';
 import { resolveFrom } from '../job/paths.ts';
 import { jobsOfPullRequest, type PullRequestOrder } from '../reconciler/pull-request.ts';
-import type { Subject } from './pull-request.ts';
 import { refusalOf, type Surroundings } from './refuse.ts';
 import type { Row } from './report.ts';
-
-/** Whether a job is meant by names and globs; none: every job is. */
-export function jobMatcher(patterns: readonly string[]): (name: string) => boolean {
-  return patterns.length === 0 ? () => true : picomatch([...patterns]);
-}
+import type { Subject } from './subject.ts';
 
 /** What runs for a pull request, and what would, were it approved. */
 export function selectFor(
