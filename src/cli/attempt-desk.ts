@@ -31,7 +31,8 @@ export interface DeskSource {
 export interface DeskParts {
   readonly cluster: Cluster;
   readonly installation: string;
-  readonly sources: ReadonlyMap<string, DeskSource>;
+  /** The source of this name, or the pull request's of this scope; undefined: there is none. */
+  readonly sourceOf: (name: string) => DeskSource | undefined;
   /** Null: there is none. */
   readonly openStore: (() => Promise<Store>) | null;
 }
@@ -40,10 +41,10 @@ export interface DeskParts {
  * Admits whoever has the token in the Secret of an attempt. The Secret is read for every request, so that any replica can do it
  * and a token is worth nothing once its run is recorded.
  */
-export function createDesk({ cluster, installation, sources, openStore }: DeskParts): AttemptDesk {
+export function createDesk({ cluster, installation, sourceOf, openStore }: DeskParts): AttemptDesk {
   return {
     async admit(sourceName, pod, token, signal) {
-      const source = sources.get(sourceName);
+      const source = sourceOf(sourceName);
       if (!source) return null;
       const secret = await findObject(cluster, secrets, { name: pod, namespace: source.namespace }, { signal });
       const identity = secret && identityOf(secret);

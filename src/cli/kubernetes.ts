@@ -99,7 +99,7 @@ async function serveAttempts(
     cluster,
     installation,
     openStore,
-    sources: new Map([[name, { namespace, files: () => source, leader: async () => null }]]),
+    sourceOf: (asked) => (asked === name ? { namespace, files: () => source, leader: async () => null } : undefined),
   });
   try {
     return await startServer({

@@ -8,7 +8,7 @@ import { openRemoteBranch } from '../git/remote-branch.ts';
 import { type Credentials, shownUrl } from '../git/url.ts';
 import { durationMs, parseDuration } from '../job/duration.ts';
 import { openGitSource, type SourceNotice } from '../sources/git.ts';
-import type { Source } from '../sources/port.ts';
+import type { GitSource } from '../sources/port.ts';
 import type { RepositoryOptions } from './options.ts';
 import type { Io } from './terminal.ts';
 import { VERSION } from './version.ts';
@@ -16,11 +16,11 @@ import { VERSION } from './version.ts';
 export interface Remote {
   /** The URL as it may be shown. */
   readonly location: string;
-  readonly source: Source;
+  readonly source: GitSource;
   /** How often it is asked for something new, in milliseconds. */
   readonly intervalMs: number;
-  /** A branch of the same repository. */
-  branch(name: string): Promise<Branch>;
+  /** A branch of the same repository, with its copy in a folder of this name that no other has: `ledger`. */
+  branch(name: string, folder?: string): Promise<Branch>;
   close(): Promise<void>;
 }
 
@@ -69,12 +69,12 @@ export async function openRemote(
     location: shownUrl(url),
     source,
     intervalMs: durationMs(interval),
-    async branch(name) {
+    async branch(name, folder = 'ledger') {
       const branch = await openRemoteBranch({
         url,
         branch: name,
         http,
-        gitdir: join(scratch, 'ledger'),
+        gitdir: join(scratch, folder),
         notice: (notice) => say(noticeText(notice)),
       });
       return meter ? measuredBranch(branch, meter) : branch;

@@ -55,6 +55,8 @@ function pullRequestOf(value: Reading): PullRequest {
     base: { sha: value.text('base', 'sha'), ref: value.text('base', 'ref') },
     // A head whose repository is gone was in another one.
     isFork: headId === undefined || headId !== value.number('base', 'repo', 'id'),
+    isOpen: value.text('state') === 'open',
+    updated: value.text('updated_at'),
   };
 }
 

@@ -84,6 +84,9 @@ export function createGitlab(http: ForgeHttp, { kind, project, api }: ForgeAddre
         },
         base: { sha: tip ?? value.text('diff_refs', 'base_sha'), ref: target },
         isFork: from === undefined || from !== value.number('target_project_id'),
+        // One that is being merged is `locked`.
+        isOpen: value.text('state') === 'opened' || value.text('state') === 'locked',
+        updated: value.text('updated_at'),
       };
     };
   };

@@ -25,6 +25,10 @@ export interface PullRequest {
   };
   /** Whether the head is in another repository: whoever opened it need not be able to write to this one. */
   readonly isFork: boolean;
+  /** Neither closed nor merged. */
+  readonly isOpen: boolean;
+  /** When anything about it changed last, comments included: RFC 3339; forges count in seconds. */
+  readonly updated: string;
 }
 
 /** The files that differ between base and head. */

@@ -70,7 +70,8 @@ export function createOldCommits({ http, url, shownUrl, folder }: OldCommitsOpti
 
 export const oldCommitsFolder = (root: string): string => path.join(root, 'old');
 
-const isRefusal = (error: unknown): boolean =>
+/** Whether a server does not give a commit that it was asked for by its id. */
+export const isRefusal = (error: unknown): boolean =>
   isCoded(error) && /not our ref|refused|unadvertised|ERR /i.test(error.message);
 
 const gone = (commit: string, url: string, cause: unknown): Error =>

@@ -6,7 +6,7 @@ import { listGenerations, openGeneration, type Generation } from './generation.t
 import { historyContains } from './history.ts';
 import type { GitHttp } from './http.ts';
 import type { NewObject, ObjectReader } from './port.ts';
-import { createOldCommits, oldCommitsFolder } from './old-commits.ts';
+import { createOldCommits, isRefusal, oldCommitsFolder } from './old-commits.ts';
 import { branchTip, parseAdvertisement, type Advertisement } from './remote-refs.ts';
 import { storeObjects } from './store.ts';
 import { parseGitUrl } from './url.ts';
@@ -60,6 +60,11 @@ export interface RemoteClone extends ObjectReader {
    * the transport.
    */
   at(commit: string, signal: AbortSignal): Promise<ObjectReader>;
+  /**
+   * The same for a commit beside a branch that is here: of it only that is fetched which the branch lacks, without its history. Not
+   * beside another operation.
+   */
+  bring(commit: string, signal: AbortSignal): Promise<ObjectReader>;
   /** Takes over a push that the remote has accepted. */
   adopt(branch: string, to: string, objects: readonly NewObject[]): Promise<void>;
 }
@@ -109,6 +114,20 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
       depth: first && wanted.capabilities.has('shallow') ? 1 : undefined,
       maxBytes: first ? undefined : maxFetchBytes,
       signal: wanted.signal,
+    });
+
+  const fetchBeside = (generation: Generation, { branch, tip, capabilities, signal }: Wanted) =>
+    fetchInto(generation, {
+      http,
+      url: options.url,
+      shownUrl: url,
+      branch,
+      tip,
+      also: [],
+      capabilities,
+      depth: 1,
+      maxBytes: maxFetchBytes,
+      signal,
     });
 
   const renew = async (wanted: Wanted): Promise<void> => {
@@ -220,6 +239,21 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
       for (const { database } of previous ? [current, previous] : [current])
         if (await hasTree(database, commit)) return database;
       return oldCommits.reader(commit, await advertise(signal), signal);
+    },
+    async bring(commit, signal) {
+      if (await hasTree(current.database, commit)) return current.database;
+      const advertised = await advertise(signal);
+      // Without a depth, all of its history would come.
+      if (!advertised.capabilities.has('shallow')) return oldCommits.reader(commit, advertised, signal);
+      const wanted: Wanted = { branch: commit, tip: commit, also: [], capabilities: advertised.capabilities, signal };
+      try {
+        await fetchBeside(current, wanted);
+        return current.database;
+      } catch (error) {
+        // By itself it has no limit, and what the server refuses is said there.
+        if (!isCoded(error, 'AnswerTooLarge') && !isRefusal(error)) throw error;
+        return oldCommits.reader(commit, advertised, signal);
+      }
     },
     update,
     async stage(to, objects) {

@@ -36,6 +36,7 @@ const CANCELLED_BECAUSE: Partial<Readonly<Record<Reason, string>>> = {
   Aborted: 'another task of the run had failed',
   CancelRequested: ASKED_FOR,
   JobRemoved: 'the job is no longer in the source',
+  PullRequestClosed: 'the pull request was closed',
   Superseded: 'a newer run takes its place',
 };
 

@@ -11,6 +11,7 @@ import { type Dispatch, dispatch, endUnbegun, type RunEnd, type RunStart, supers
 import { createNewest } from './newest.ts';
 import { createNotes } from './notes.ts';
 import type { Observation, ReconcilerParts, SettleOptions } from './ports.ts';
+import { isOvertaken } from './pull-request.ts';
 import { composeRecord, upstreamOf } from './record.ts';
 import { createRecordings } from './recordings.ts';
 import type { Requested } from './requests.ts';
@@ -143,10 +144,11 @@ export function createExecutor(
     });
 
   const cancelRuns = async (actions: readonly PlannedAction[], { cancels }: Requested): Promise<void> => {
-    for (const { action, job, run } of actions) {
+    for (const { action, job, run, reason } of actions) {
       if (action !== 'cancel' || run === undefined) continue;
       const by = cancels.find((cancel) => cancel.job === job && cancel.run === run)?.requestedBy;
-      await parts.runner.cancel({ job, run }, by === undefined ? 'JobRemoved' : 'CancelRequested', undefined, by);
+      const why = isOvertaken(reason) ? reason : by === undefined ? 'JobRemoved' : 'CancelRequested';
+      await parts.runner.cancel({ job, run }, why, undefined, by);
       changed(job);
     }
   };

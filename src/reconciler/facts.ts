@@ -100,6 +100,7 @@ const PASSED_OVER: ReadonlySet<Reason> = new Set([
   'QueueTimeout',
   'ConcurrencySkipped',
   'JobRemoved',
+  'PullRequestClosed',
   'CancelRequested',
 ]);
 

@@ -7,7 +7,13 @@ import type { LiveRun } from '../runner/port.ts';
 import type { JobStatus, PlannedAction, Trigger } from '../schemas/index.ts';
 import { chainIdle, dueChains, isChained, type Runs } from './chain.ts';
 import { dueOf } from './instants.ts';
-import { type PullRequestOrder, pullRequestDue, pullRequestIdle } from './pull-request.ts';
+import {
+  type Overtaken,
+  overtakenRuns,
+  type PullRequestOrder,
+  pullRequestDue,
+  pullRequestIdle,
+} from './pull-request.ts';
 import { chainOf } from './record.ts';
 
 /** A wish to run one job now, whatever its triggers say. */
@@ -121,11 +127,27 @@ function actualOf(status: JobStatus | undefined, runs: readonly LiveRun[]): Actu
 type JobInput = PlanInput & { readonly runs: Runs };
 
 function planJob(name: string, input: JobInput, actual: Actual): readonly Action[] {
+  const overtaken = overtakenRuns(input.pullRequest, actual.live);
+  const why = input.pullRequest?.overtakes;
+  if (why !== undefined && overtaken.length > 0) {
+    const runs = new Set(overtaken.map(({ record }) => record.run));
+    const left = { ...actual, live: actual.live.filter(({ record }) => !runs.has(record.run)) };
+    const ending = overtaken.filter(({ parked, cancelled }) => !parked && cancelled === undefined);
+    const rest = planJob(name, input, left).filter(
+      ({ action }) => action === 'run' || action === 'record' || action === 'cancel',
+    );
+    return [...ending.map((run) => overtakenAction(run, why)), ...rest];
+  }
   const cancels = (input.cancels ?? []).filter(({ job }) => job === name);
   const others = plannedActions(name, input, actual);
   if (cancels.length === 0) return others;
   const changing = others.filter(({ action }) => action === 'run' || action === 'record');
   return [...cancels.map((cancel) => cancelAction(cancel, actual)), ...changing];
+}
+
+function overtakenAction({ record: { job, run, trigger, path } }: LiveRun, why: Overtaken): Action {
+  const since = why === 'Superseded' ? 'the pull request has moved on' : 'the pull request was closed';
+  return { job, action: 'cancel', run, trigger, path, reason: why, message: `cancels: run ${run}, since ${since}` };
 }
 
 function cancelAction({ job, run, requestedBy }: CancelRequest, { live }: Actual): Action {

@@ -15,7 +15,20 @@ export interface PullRequestOrder {
   readonly base?: string;
   /** The jobs that run for it, each with why: see {@link jobsOfPullRequest}. */
   readonly jobs: ReadonlyMap<string, string>;
+  /** Where the jobs come from, if not from the head: nobody has approved it. What is approved then runs once more. */
+  readonly definitions?: 'base';
+  /**
+   * Why runs end that are live and that this order does not ask for: a newer head, or one that was approved, takes the place of what
+   * there was. Absent: they are left to whoever asked for them.
+   */
+  readonly overtakes?: Overtaken;
 }
+
+/** Why a run ends that its pull request does not want any more. */
+export type Overtaken = 'Superseded' | 'PullRequestClosed';
+
+export const isOvertaken = (reason: string): reason is Overtaken =>
+  reason === 'Superseded' || reason === 'PullRequestClosed';
 
 /**
  * Which jobs a pull request runs, each with why: a phrase that goes after "runs: ". Only jobs with `on.pullRequest` ever run for one,
@@ -51,20 +64,40 @@ export function jobsOfPullRequest(
 /** The run that a pull request asks of a job: one for each head, unless that is live or recorded already. */
 export function pullRequestDue(
   job: string,
-  { number, revision, base, jobs }: PullRequestOrder,
+  order: PullRequestOrder,
   { live, status }: { readonly live: readonly LiveRun[]; readonly status: JobStatus | undefined },
 ): readonly { readonly trigger: Trigger; readonly reason: string; readonly message: string }[] {
+  const { number, revision, base, jobs, definitions } = order;
   const why = jobs.get(job);
   const known = [
     ...live.map(({ record }) => record.trigger),
     ...(status?.lastRuns ?? []).map(({ trigger }) => trigger),
   ];
-  const isServed = known.some(
-    (trigger) => trigger.kind === 'pullRequest' && trigger.number === number && trigger.revision === revision,
-  );
-  if (why === undefined || isServed) return [];
-  const trigger: Trigger = { kind: 'pullRequest', number, revision, ...(base === undefined ? {} : { base }) };
+  if (why === undefined || known.some((trigger) => isAskedBy(trigger, order))) return [];
+  const trigger: Trigger = {
+    kind: 'pullRequest',
+    number,
+    revision,
+    ...(base === undefined ? {} : { base }),
+    ...(definitions === undefined ? {} : { definitions }),
+  };
   return [{ trigger, reason: 'PullRequest', message: `runs: ${why}` }];
+}
+
+/** Whether a run is one that the order asks for: of this head, with the jobs of where they come from now. */
+export const isAskedBy = (trigger: Trigger, { number, revision, definitions }: PullRequestOrder): boolean =>
+  trigger.kind === 'pullRequest' &&
+  trigger.number === number &&
+  trigger.revision === revision &&
+  trigger.definitions === definitions;
+
+/** The runs that end for the sake of the order: those of a pull request that it does not ask for. */
+export function overtakenRuns(order: PullRequestOrder | undefined, live: readonly LiveRun[]): readonly LiveRun[] {
+  const why = order?.overtakes;
+  if (order === undefined || why === undefined) return [];
+  const isOf = ({ record: { trigger } }: LiveRun): boolean =>
+    why === 'PullRequestClosed' || (trigger.kind === 'pullRequest' && !isAskedBy(trigger, order));
+  return live.filter(isOf);
 }
 
 /** Why a pull request runs nothing of a job: a phrase that goes after "nothing: ". */

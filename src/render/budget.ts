@@ -17,8 +17,8 @@ export function renderBudget(context: Omit<RenderContext, 'epoch'>): V1PodDisrup
     metadata: {
       name: budgetName(context),
       namespace: context.namespace,
-      labels: sourceLabels(context, 'budget'),
+      labels: sourceLabels({ installation: context.installation, source: context.partOf ?? context.source }, 'budget'),
     },
-    spec: { minAvailable: ALL_PODS, selector: { matchLabels: protectedBy(context) } },
+    spec: { minAvailable: ALL_PODS, selector: protectedBy(context) },
   };
 }

@@ -1,3 +1,4 @@
+import type { V1LabelSelector } from '@kubernetes/client-node';
 import { canonicalJson } from '../job/canonical.ts';
 import type { RunRecord } from '../runner/port.ts';
 import type { Trigger } from '../schemas/index.ts';
@@ -14,10 +15,10 @@ export type Component = 'claim' | 'payload' | 'attempt' | 'token' | 'budget' | '
  * | --- | --- | --- |
  * | `app.kubernetes.io/name` | run | the job |
  * | `app.kubernetes.io/component` | all | `claim`, `payload`, `attempt` (a pod), `token` (its Secret), `budget`, `runner` (an idle pod) or `runner-set` |
- * | `app.kubernetes.io/part-of` | all | the source |
+ * | `app.kubernetes.io/part-of` | all | the source of the configuration |
  * | `app.kubernetes.io/managed-by` | all | `runledger` |
  * | `runledger.dev/installation` | all | which runledger owns it |
- * | `runledger.dev/source` | all | the source |
+ * | `runledger.dev/source` | all | the source; `<source>.pr-<number>` for the runs of a pull request |
  * | `runledger.dev/job` | run | the job |
  * | `runledger.dev/run` | run | the number of the run |
  * | `runledger.dev/claim` | run | the name of the run's claim: what has it belongs to this run |
@@ -86,7 +87,7 @@ type Texts = Record<string, string>;
 export function sourceLabels(scope: NameScope, component: Component): Texts {
   return {
     [LABELS.component]: component,
-    [LABELS.partOf]: scope.source,
+    [LABELS.partOf]: scope.partOf ?? scope.source,
     [LABELS.managedBy]: MANAGER,
     [LABELS.installation]: scope.installation,
     [LABELS.source]: scope.source,
@@ -115,12 +116,13 @@ export function podLabels(scope: NameScope, record: RunRecord, task: string, att
   };
 }
 
-/** The labels by which the budget of a source finds the pods that it protects. */
-export function protectedBy(scope: NameScope): Texts {
+/** How the budget of a source finds the pods that it protects: those of its pull requests have one of their own, and no pod has two. */
+export function protectedBy({ installation, source, partOf }: NameScope): V1LabelSelector {
+  const common = { [LABELS.installation]: installation, [LABELS.protect]: 'true' };
+  if (partOf === undefined) return { matchLabels: { ...common, [LABELS.source]: source } };
   return {
-    [LABELS.installation]: scope.installation,
-    [LABELS.source]: scope.source,
-    [LABELS.protect]: 'true',
+    matchLabels: { ...common, [LABELS.partOf]: partOf },
+    matchExpressions: [{ key: LABELS.source, operator: 'NotIn', values: [partOf] }],
   };
 }
 

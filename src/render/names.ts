@@ -5,6 +5,23 @@ export interface NameScope {
   /** Which runledger it is, where several share a cluster. */
   readonly installation: string;
   readonly source: string;
+  /** The source of the configuration that it belongs to, where that is not `source` itself: see {@link pullRequestScope}. */
+  readonly partOf?: string | undefined;
+}
+
+/**
+ * Where the runs of a pull request have their names from. The name of a source has no dot, so that none of them is ever that of
+ * another source; with the longest name of a source and the longest number it is a label's value still.
+ */
+export const pullRequestScope = (source: string, number: number): Pick<NameScope, 'source' | 'partOf'> => ({
+  source: `${source}.pr-${number}`,
+  partOf: source,
+});
+
+/** The source and the number behind the name of a pull request's scope; null: it is none. */
+export function pullRequestOf(scope: string): { readonly source: string; readonly number: number } | null {
+  const [, source, digits] = /^([a-z0-9-]+)\.pr-([1-9]\d{0,14})$/.exec(scope) ?? [];
+  return source === undefined ? null : { source, number: Number(digits) };
 }
 
 /** The kinds of objects that a run has: two of them are ConfigMaps, so that the kind goes into the name as well. */
@@ -34,9 +51,11 @@ export function podName(scope: NameScope, { job, run, task, attempt }: AttemptKe
   return fitted(`${job}-${run}`, hashOf('pod', scope.installation, scope.source, job, run, task, attempt));
 }
 
-/** The name of the one PodDisruptionBudget of a source in a namespace. */
-export function budgetName(scope: NameScope): string {
-  return fitted(`runledger-${scope.source}`, hashOf('budget', scope.installation, scope.source));
+/** The name of the one PodDisruptionBudget of a source in a namespace; all its pull requests have one together. */
+export function budgetName({ installation, source, partOf }: NameScope): string {
+  return partOf === undefined
+    ? fitted(`runledger-${source}`, hashOf('budget', installation, source))
+    : fitted(`runledger-${partOf}`, hashOf('budget', installation, partOf, 'pull requests'));
 }
 
 /** The name of the ConfigMap that owns the idle runners of a set. */

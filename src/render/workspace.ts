@@ -57,7 +57,7 @@ export function renderToken({ record, task, attempt, context, payload, token }: 
   const { artifacts } = record.spec;
   const checkout = checkoutOfSpec(record.spec);
   const grant: Grant = {
-    revision: record.revision,
+    revision: filesRevision(record),
     ...(checkout === false ? {} : { checkout }),
     artifacts: artifacts !== undefined,
   };
@@ -77,6 +77,13 @@ export function renderToken({ record, task, attempt, context, payload, token }: 
     data: { [TOKEN_KEY]: base64(token), grant: base64(JSON.stringify(grant)) },
   };
 }
+
+/**
+ * The commit whose files a run has: of a pull request always its head, also where the job itself is that of the base. It is in the
+ * token's Secret, so that no later head takes the place of the one that was judged.
+ */
+const filesRevision = ({ revision, trigger }: RunRecord): string =>
+  trigger.kind === 'pullRequest' ? trigger.revision : revision;
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 

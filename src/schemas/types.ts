@@ -245,6 +245,7 @@ export type Reason =
   | 'ConditionFalse'
   | 'Superseded'
   | 'JobRemoved'
+  | 'PullRequestClosed'
   | 'CancelRequested'
   | 'Completed'
   | 'QueueTimeout'
@@ -304,6 +305,11 @@ export interface PullRequestTrigger {
   readonly revision: Revision;
   /** The revision of the target branch that the head was compared with. */
   readonly base?: Revision;
+  /**
+   * Where the job came from: base, for a head from a fork that nobody had approved. Its files were those of the head.
+   * Absent: the head.
+   */
+  readonly definitions?: 'base';
 }
 
 /** Letters, digits, dots, hyphens and underscores; usually a UUID. */

@@ -24,7 +24,7 @@ export type CheckoutAnswer =
   /** Nobody leads at the moment. */
   | { readonly kind: 'later' };
 
-const PATH = /^\/attempts\/([a-z0-9-]{1,63})\/([a-z0-9-]{1,63})\/(workspace|artifacts)$/;
+const PATH = /^\/attempts\/([a-z0-9.-]{1,63})\/([a-z0-9-]{1,63})\/(workspace|artifacts)$/;
 /** How many are served at a time: a checkout holds one file in memory, an archive a part of it. Who is too many asks again. */
 const MOST_AT_ONCE = { workspace: 6, artifacts: 4 } as const;
 /** How long one request may take; a pod has less. */

@@ -7,7 +7,7 @@ import { branchNames, branchTip, type Advertisement } from '../git/remote-refs.t
 import { createSerial } from '../git/serial.ts';
 import { poll, systemClock, type PollClock, type PollNotice } from './poll.ts';
 import { expandGlobs } from './globs.ts';
-import type { CheckoutEntry, CheckoutPaths, Snapshot, Source, SourceFile } from './port.ts';
+import type { CheckoutEntry, CheckoutPaths, GitSource, Snapshot, Source, SourceFile } from './port.ts';
 import { listAll, listManifests, type Listing } from './tree-files.ts';
 import { findFile, findFolder, normalizePath, readFileOfTree, readRaw } from './tree-paths.ts';
 
@@ -40,7 +40,7 @@ const REMEMBERED_FOLDERS = 100;
  * (class waiting: someone has to push), and the errors of the transport; the caller then goes on with the snapshot
  * that it has.
  */
-export async function openGitSource(options: GitSourceOptions): Promise<Source> {
+export async function openGitSource(options: GitSourceOptions): Promise<GitSource> {
   const { notice = () => undefined, clock = systemClock } = options;
   const folder = normalizePath(options.path);
   if (folder === undefined) throw usageError('PathInvalid', `the path "${options.path}" leads out of the repository`);
@@ -48,12 +48,19 @@ export async function openGitSource(options: GitSourceOptions): Promise<Source> 
   const serial = createSerial();
   const memory: Memory = { manifests: undefined, all: new Map() };
   let fetched: string | undefined;
+  let followed: string | null = null;
 
-  const fetch = async (signal: AbortSignal): Promise<Snapshot> => {
+  const update = async (signal: AbortSignal) => {
     const advertised = await clone.advertise(signal);
     const branch = branchOf(advertised, clone.url, options.branch);
     const tip = await clone.update(branch, advertised, signal);
     if (tip === null) throw branchMissing(clone.url, branch, advertised);
+    followed = branch;
+    return { branch, tip };
+  };
+
+  const fetch = async (signal: AbortSignal): Promise<Snapshot> => {
+    const { branch, tip } = await update(signal);
     const { tree: root, committer } = await clone.readCommit(tip);
     const committed = new Date(committer.timestamp * 1000).toISOString();
     const tree = folder === '' ? root : await findFolder(clone, root, folder);
@@ -61,6 +68,17 @@ export async function openGitSource(options: GitSourceOptions): Promise<Source> 
     memory.manifests = await listManifests(clone, { root, folder, tree }, memory.manifests);
     fetched = tip;
     return createSnapshot(clone, { revision: tip, root, committed }, memory);
+  };
+
+  /** A commit beside the branch; what it shares with the branch is not fetched again. */
+  const fetchAt = async (commit: string, signal: AbortSignal): Promise<Snapshot> => {
+    if (followed === null) await update(signal);
+    const reader = await clone.bring(commit, signal);
+    const { tree: root, committer } = await reader.readCommit(commit);
+    const committed = new Date(committer.timestamp * 1000).toISOString();
+    const tree = folder === '' ? root : await findFolder(reader, root, folder).catch(asNothing);
+    const manifests = tree === undefined ? undefined : await listManifests(reader, { root, folder, tree }, undefined);
+    return createSnapshot(reader, { revision: commit, root, committed }, { manifests, all: new Map() });
   };
 
   const look = async (signal: AbortSignal): Promise<boolean> => {
@@ -71,14 +89,26 @@ export async function openGitSource(options: GitSourceOptions): Promise<Source> 
     return tip !== fetched;
   };
 
+  const description = {
+    location: clone.url,
+    path: folder === '' ? '.' : folder,
+    ...(options.branch === undefined ? {} : { branch: options.branch }),
+  };
+  const checkout: Source['checkout'] = (revision, paths, signal) => checkoutFrom(clone, revision, paths, signal);
   return {
-    description: {
-      location: clone.url,
-      path: folder === '' ? '.' : folder,
-      ...(options.branch === undefined ? {} : { branch: options.branch }),
-    },
+    description,
     fetch: (signal) => serial(() => fetch(signal)),
-    checkout: (revision, paths, signal) => checkoutFrom(clone, revision, paths, signal),
+    checkout,
+    branch: () => followed,
+    at(commit) {
+      let found: Snapshot | undefined;
+      return {
+        description,
+        fetch: async (signal) => (found ??= await serial(() => fetchAt(commit, signal))),
+        checkout,
+        watch: async () => undefined,
+      };
+    },
     watch: (changed, signal) => poll({ look, changed, intervalMs: options.pollIntervalMs, clock, notice }, signal),
   };
 }

@@ -43,6 +43,17 @@ export interface SourceDescription {
   readonly path: string;
 }
 
+/** A branch of a repository on a server. */
+export interface GitSource extends Source {
+  /** The branch that was read last; null: none was yet. */
+  branch(): string | null;
+  /**
+   * The same folder at one commit, which the server has though the branch need not: the head of a pull request. It is fetched as data,
+   * and read once; its `fetch` throws `CommitGone` where the server does not give it. Where the folder is not there, nothing is in it.
+   */
+  at(commit: string): Source;
+}
+
 /** A repository, branch and path that holds manifests. */
 export interface Source {
   readonly description: SourceDescription;

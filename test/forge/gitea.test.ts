@@ -55,6 +55,8 @@ async function define(real: RealForge): Promise<void> {
       main: (await real.api('GET', `${path}/branches/main`)) as { commit: { id: string } },
     };
     assert.is(one.isFork, false);
+    assert.is(one.isOpen, true);
+    assert.ok(Date.parse(one.updated) > 0);
     assert.is(one.head.sha, branch.commit.id);
     assert.equal(one.base, { sha: main.commit.id, ref: 'main' });
     assert.is(one.author, real.user);

@@ -49,6 +49,8 @@ const pull = (number: number, headRepository: object | null) =>
     title: 'A change',
     html_url: `https://github.com/acme/jobs/pull/${number}`,
     user: { login: 'ada' },
+    state: 'open',
+    updated_at: '2026-01-01T00:00:00Z',
     head: { sha: HEAD, ref: 'change', repo: headRepository },
     base: { sha: BASE, ref: 'main', repo: { id: 1 } },
     ...NO_TEAMS,
@@ -81,6 +83,8 @@ test('a pull request, of a branch and of forks', async () => {
     head: { sha: HEAD, ref: 'change', repository: 'https://github.com/acme/jobs.git', fetchRef: 'refs/pull/1/head' },
     base: { sha: BASE, ref: 'main' },
     isFork: false,
+    isOpen: true,
+    updated: '2026-01-01T00:00:00Z',
   });
   assert.is((await github.pullRequest(2, signal)).isFork, true);
   const gone = await github.pullRequest(3, signal);

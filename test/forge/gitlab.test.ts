@@ -29,6 +29,8 @@ const merge = (iid: number, from: number | null, more: object = {}) => ({
   iid,
   title: 'A change',
   author: { username: 'ada' },
+  state: 'opened',
+  updated_at: '2026-01-01T00:00:00Z',
   web_url: `https://gitlab.com/acme/team/jobs/-/merge_requests/${iid}`,
   sha: HEAD,
   source_branch: 'change',
@@ -57,6 +59,8 @@ test('a merge request is a pull request', async () => {
     },
     base: { sha: TIP, ref: 'main' },
     isFork: false,
+    isOpen: true,
+    updated: '2026-01-01T00:00:00Z',
   });
   assert.is(server.requests[0]?.headers.authorization, 'Bearer glpat-of-a-test');
 });

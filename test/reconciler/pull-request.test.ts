@@ -161,6 +161,55 @@ test('what waits for an older head with another spec is superseded, never execut
   ]);
 });
 
+test('what a newer head, an approval or the end of a pull request overtakes is ended; the rest goes on', () => {
+  const on: Job['spec']['on'] = { pullRequest: true };
+  const [a, b] = [job('a', 'a', { on }), job('b', 'a', { on })];
+  const of = (revision: string, more: object = {}) => ({ kind: 'pullRequest', number: 7, revision, ...more }) as const;
+  const OLD = 'f'.repeat(40);
+  const running = (desired: typeof a, run: number, trigger: ReturnType<typeof of>) =>
+    live(desired, run, { record: { trigger }, attempts: [attempt(null)] });
+  const planned = (runs: readonly ReturnType<typeof live>[], more: object) =>
+    lines(world({ jobs: [a, b], live: runs, rest: { pullRequest: { ...order, overtakes: 'Superseded', ...more } } }));
+
+  const moved = 'since the pull request has moved on';
+  assert.equal(planned([running(a, 1, of(OLD)), running(b, 1, of(OLD))], {}), [
+    `a cancel 1 | cancels: run 1, ${moved}`,
+    'a run 2 | runs: jobs/a.yaml has changed',
+    `b cancel 1 | cancels: run 1, ${moved}`,
+  ]);
+  assert.equal(planned([running(a, 1, of(HEAD))], {})[0], 'a wait 1 | nothing: run 1 is running');
+  const ofBase = running(a, 1, of(HEAD, { definitions: 'base' }));
+  assert.equal(planned([ofBase], { definitions: 'base' })[0], 'a wait 1 | nothing: run 1 is running');
+  assert.equal(planned([ofBase], {}).slice(0, 2), [
+    `a cancel 1 | cancels: run 1, ${moved}`,
+    'a run 2 | runs: jobs/a.yaml has changed',
+  ]);
+  const waiting = live(a, 1, { record: { trigger: of(OLD) }, held: false });
+  assert.equal(planned([waiting], {})[0], `a cancel 1 | cancels: run 1, ${moved}`);
+
+  const closed = { overtakes: 'PullRequestClosed', jobs: new Map() };
+  assert.equal(
+    planned([running(a, 1, of(HEAD))], closed)[0],
+    'a cancel 1 | cancels: run 1, since the pull request was closed',
+  );
+  const told = live(a, 1, { record: { trigger: of(HEAD) }, attempts: [attempt(null)], cancelled: 'PullRequestClosed' });
+  assert.equal(
+    planned([told], closed).filter((line) => line.startsWith('a')),
+    [],
+  );
+});
+
+test('what ran by the definitions of the base runs again once the head is approved', () => {
+  const trigger = { kind: 'pullRequest', number: 7, revision: HEAD, definitions: 'base' } as const;
+  const statuses = [status('a', 2, 'a', { lastRuns: [summary(1, { trigger })] })];
+  const jobs = [job('a', 'a', { on: { pullRequest: true } })];
+  const planned = (pullRequest: PlanInput['pullRequest']) => plan(world({ jobs, statuses, rest: { pullRequest } }))[0];
+  assert.is(planned({ ...order, definitions: 'base' })?.action, 'none');
+  const again = planned(order);
+  assert.is(again?.run, 2);
+  assert.ok(again?.trigger?.kind === 'pullRequest' && again.trigger.definitions === undefined);
+});
+
 test('a run for a pull request takes the place of those for its older heads, in a group of its own', () => {
   const trigger = { kind: 'pullRequest', number: 7, revision: HEAD } as const;
   const groupOf = (spec: Partial<Job['spec']>) =>

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { budgetName, podName, runObjectName } from '../../src/render/names.ts';
+import { budgetName, podName, pullRequestOf, pullRequestScope, runObjectName } from '../../src/render/names.ts';
 
 const test = suite('names');
 const scope = { installation: 'prod', source: 'platform' };
@@ -10,6 +10,19 @@ const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 test('a name says which run it is', () => {
   assert.match(runObjectName('claim', scope, 'nightly-report', 12), /^nightly-report-12-[a-z2-7]{10}$/);
   assert.match(budgetName(scope), /^runledger-platform-[a-z2-7]{10}$/);
+});
+
+test('the scope of a pull request is that of no source, fits into a label, and tells which it is of', () => {
+  const name = 'a'.repeat(40);
+  const of = pullRequestScope(name, 1_234_567_890_123);
+  assert.match(of.source, /^(?=.{1,63}$)[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
+  assert.equal(pullRequestOf(of.source), { source: name, number: 1_234_567_890_123 });
+  for (const none of ['platform', 'platform.pr-', 'platform.pr-0', 'platform.pr-07', 'pr-7', 'a.pr-1.pr-2', 'a.pr-1x'])
+    assert.is(pullRequestOf(none), null, none);
+  const budgetOf = (number: number): string => budgetName({ ...scope, ...pullRequestScope('platform', number) });
+  const budgets = [budgetName(scope), budgetOf(7), budgetOf(8)];
+  assert.is(new Set(budgets).size, 2);
+  assert.is(budgets[1], budgets[2]);
 });
 
 test('names stay as they are: other versions have to find the objects', () => {

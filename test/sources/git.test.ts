@@ -1,5 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { randomBytes } from 'node:crypto';
 import { symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CodedError } from '../../src/errors.ts';
@@ -8,7 +9,7 @@ import { newBlob, newCommit, newTree } from '../../src/git/objects.ts';
 import type { NewObject } from '../../src/git/port.ts';
 import { openRemoteBranch } from '../../src/git/remote-branch.ts';
 import { openGitSource, type GitSourceOptions, type SourceNotice } from '../../src/sources/git.ts';
-import type { CheckoutPaths, Source } from '../../src/sources/port.ts';
+import type { CheckoutPaths, GitSource, Source } from '../../src/sources/port.ts';
 import { startGitServer, type Repository } from '../support/git-server.ts';
 import { commitFiles, git, temporaryDirectory } from '../support/git.ts';
 
@@ -27,7 +28,7 @@ test.after(async () => {
 
 const newRepository = (): Promise<Repository> => server.createRepository(`s${++counter}.git`);
 const newDirectory = (): string => path.join(directory.path, `copy-${++counter}`);
-const open = (repository: Repository, more: Partial<GitSourceOptions> = {}): Promise<Source> =>
+const open = (repository: Repository, more: Partial<GitSourceOptions> = {}): Promise<GitSource> =>
   openGitSource({ url: repository.url, path: '.', gitdir: newDirectory(), http, pollIntervalMs: 1000, ...more });
 
 async function failure(work: Promise<unknown>): Promise<CodedError> {
@@ -294,6 +295,40 @@ test('checks out a revision that the copy does not have, and of it what the glob
   const gone = await failure(checkedOut(source, '1'.repeat(40), true));
   assert.is(gone.code, 'CommitGone');
   assert.match(gone.message, 'does not give commit 111111111111 any more');
+});
+
+test('a commit beside the branch is read as the source at that commit, and only what the branch lacks is fetched', async () => {
+  const repository = await newRepository();
+  await repository.commit({ 'jobs/a.yaml': 'a', 'data.bin': randomBytes(50_000) });
+  await repository.commit({ 'jobs/b.yaml': 'b' });
+  const head = await repository.commit({ 'jobs/a.yaml': 'changed', 'run.sh': 'new' }, { branch: 'change' });
+  await repository.git('update-ref', 'refs/pull/7/head', head);
+  await repository.git('branch', '--delete', '--force', 'change');
+  await repository.commit({ 'jobs/c.yaml': 'c' });
+  const source = await open(repository, { path: 'jobs', branch: 'main' });
+  const main = await source.fetch(signal);
+  const at = source.at(head);
+  const before = server.requests.length;
+  const snapshot = await at.fetch(signal);
+  assert.is(snapshot.revision, head);
+  const [first] = snapshot.manifests;
+  assert.is(Buffer.from(await snapshot.read(first!)).toString(), 'changed');
+  assert.is(await at.fetch(signal), snapshot);
+  const asked = server.requests.slice(before);
+  const bytes = asked.reduce((sum, { answered }) => sum + answered, 0);
+  assert.ok(asked.length === 2 && bytes < 10_000, `${asked.length} requests, ${bytes} bytes`);
+  const paths: string[] = [];
+  for await (const entry of source.checkout(head, true, signal)) paths.push(entry.path);
+  assert.ok(paths.includes('run.sh') && paths.includes('data.bin'), paths.join());
+  assert.is(source.branch(), 'main');
+  const next = await repository.commit({ 'jobs/d.yaml': 'd' });
+  assert.is((await source.fetch(signal)).revision, next, 'the branch goes on');
+  assert.is.not(main.revision, next);
+  assert.equal(
+    pathsOf((await (await open(repository, { path: 'none', branch: 'main' })).at(head).fetch(signal)).manifests),
+    [],
+  );
+  await failure(source.at('f'.repeat(40)).fetch(signal)).then(({ code }) => assert.is(code, 'CommitGone'));
 });
 
 test.run();

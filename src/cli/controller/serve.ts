@@ -6,6 +6,7 @@ import { startServer, type RunningServer } from '../../server/server.ts';
 import type { Config } from '../../schemas/index.ts';
 import { DEFAULT_LEDGER } from '../compose.ts';
 import { resolveValue } from '../config.ts';
+import { pullRequestOf } from '../../render/names.ts';
 import type { Io } from '../terminal.ts';
 import { createDesk, type DeskSource } from '../attempt-desk.ts';
 import { type Follower, leaseOf, type Shared } from './shared.ts';
@@ -56,7 +57,14 @@ function deskOf(shared: Shared, followers: ReadonlyMap<string, Follower>): Attem
     };
     return [source.name, desk];
   });
-  return createDesk({ cluster, installation: options.installation, sources: new Map(sources), openStore });
+  const byName = new Map(sources);
+  const ofPulls = new Set(config.sources.filter(({ pullRequests }) => pullRequests === true).map(({ name }) => name));
+  const sourceOf = (name: string): DeskSource | undefined => {
+    // The commit is in the token's Secret: whoever has the source's repository has those of its pull requests.
+    const parent = pullRequestOf(name)?.source;
+    return parent === undefined ? byName.get(name) : ofPulls.has(parent) ? byName.get(parent) : undefined;
+  };
+  return createDesk({ cluster, installation: options.installation, sourceOf, openStore });
 }
 
 /** An address of this machine or pod, with the port that it listens on: RUNLEDGER_POD_IP, or the first that is not its own alone. */

@@ -82,7 +82,8 @@ if (world && image) {
   const desk = createDesk({
     cluster,
     installation: 'test',
-    sources: new Map([['workspace', { namespace, files: () => files, leader: async () => null }]]),
+    sourceOf: (name) =>
+      name === 'workspace' ? { namespace, files: () => files, leader: async () => null } : undefined,
     openStore,
   });
   const server = await startServer({
