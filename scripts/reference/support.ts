@@ -1,8 +1,7 @@
-import { notYet } from '../../src/cli/config.ts';
 import type { Finding } from '../../src/job/explain.ts';
 import { unsupportedFields } from '../../src/job/support.ts';
 import { ignoredFields, refusedFields } from '../../src/runner/process/support.ts';
-import type { Config, Job, SchemaName } from '../../src/schemas/index.ts';
+import type { Job, SchemaName } from '../../src/schemas/index.ts';
 import { documentWith, type Field, ITEM, pathText, valuesOf } from './fields.ts';
 
 /** What some part of runledger has against a field: found out by asking it, with the values that the schema names. */
@@ -24,7 +23,6 @@ export interface Support {
 
 /** What this version, and its process runner, can't do with a field of a document of this kind. */
 export function supportOf(kind: SchemaName, field: Field): Support {
-  if (kind === 'config') return given({ notYet: verdict(field, (document) => namesOf(notYet(withSources(document)))) });
   if (kind !== 'job') return {};
   const unsupported = verdict(field, (document) => namesOf(unsupportedFields(document)));
   if (unsupported) return { notYet: unsupported };
@@ -38,8 +36,6 @@ export function supportOf(kind: SchemaName, field: Field): Support {
 
 const given = (support: { readonly [Key in keyof Support]: Support[Key] | undefined }): Support =>
   Object.fromEntries(Object.entries(support).filter(([, found]) => found !== undefined));
-
-const withSources = (document: unknown): Config => ({ sources: [], ...(document as object) }) as unknown as Config;
 
 const namesOf = (findings: readonly Finding[]): readonly string[] =>
   findings.map(({ path }) => pathText(path.map((part) => (typeof part === 'number' ? ITEM : part))));

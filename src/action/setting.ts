@@ -8,6 +8,7 @@ import { usageError } from '../errors.ts';
 import { openMemoryBranch } from '../git/memory-branch.ts';
 import { openRepository, type Repository as GitRepository } from '../git/repository.ts';
 import { openLedger } from '../ledger/writer.ts';
+import { pullRequestLedger } from '../pulls/ledger-branch.ts';
 import { openDirectorySource } from '../sources/directory.ts';
 import type { Source } from '../sources/port.ts';
 import type { ActionEvent } from './event.ts';
@@ -93,7 +94,7 @@ export async function openSetting(
 /** The branch that outcomes go to; null: nowhere. Those of a pull request never go where those of branches are. */
 export function ledgerBranchOf(outcomes: ActionInputs['outcomes'], pullRequest: number | undefined): string | null {
   if (outcomes === 'nowhere') return null;
-  if (pullRequest !== undefined) return outcomes === 'branch' ? `runledger/pr/${pullRequest}` : null;
+  if (pullRequest !== undefined) return outcomes === 'branch' ? pullRequestLedger(pullRequest) : null;
   if (outcomes === 'default') return DEFAULT_LEDGER;
   throw usageError('InputForm', 'outcomes: branch is for pull requests, and this workflow runs for none', {
     hint: `leave it out to write to ${DEFAULT_LEDGER}, or write nowhere`,

@@ -7,7 +7,6 @@ import { schemaFindings } from '../job/validate.ts';
 import type { Finding } from '../job/explain.ts';
 import type { FieldPath } from '../job/positions.ts';
 import { formatProblem, placeFindings } from '../job/problems.ts';
-import { NOT_SUPPORTED } from '../job/support.ts';
 import { readYaml } from '../job/yaml.ts';
 import { templateTrouble } from '../notify/templates.ts';
 import type { Config, SourceAuth, SourceConfig, ValueFrom } from '../schemas/index.ts';
@@ -36,9 +35,12 @@ export async function readConfig(path: string): Promise<Config> {
 }
 
 const checks = (config: Config): readonly Finding[] => [
-  ...notYet(config),
   ...maskFindings(config.masks ?? []),
-  ...config.sources.flatMap(statusFindings),
+  ...config.sources.flatMap((source, index) => [
+    ...forgeFindings(source, index, 'statuses'),
+    ...forgeFindings(source, index, 'pullRequests'),
+  ]),
+  ...pullRequestFindings(config),
   ...notificationFindings(config),
 ];
 
@@ -54,21 +56,10 @@ function maskFindings(masks: readonly string[]): readonly Finding[] {
   });
 }
 
-/** What a configuration may say in this format and this version can't do yet: it is refused, and never passed over. */
-export function notYet({ sources }: Config): readonly Finding[] {
-  return sources.flatMap(({ pullRequests }, index) =>
-    pullRequests === true
-      ? [{ path: ['sources', index, 'pullRequests'], place: 'key', message: NOT_SUPPORTED } as const]
-      : [],
-  );
-}
-
-/** Statuses need a forge that is known, and something to log in with. */
-function statusFindings(source: SourceConfig, index: number): readonly Finding[] {
-  if (source.statuses !== true) return [];
-  const finding = (message: string): readonly Finding[] => [
-    { path: ['sources', index, 'statuses'], place: 'key', message },
-  ];
+/** Statuses and pull requests need a forge that is known, and something to log in with. */
+function forgeFindings(source: SourceConfig, index: number, field: 'statuses' | 'pullRequests'): readonly Finding[] {
+  if (source[field] !== true) return [];
+  const finding = (message: string): readonly Finding[] => [{ path: ['sources', index, field], place: 'key', message }];
   if (source.url === undefined) return finding('needs a repository: write url');
   if (tokenOf(source) === undefined) return finding('needs a token: write forge: { tokenFrom: … }');
   try {
@@ -77,6 +68,19 @@ function statusFindings(source: SourceConfig, index: number): readonly Finding[]
   } catch (error) {
     return finding(`needs a forge: ${messageOf(error)}; write forge: { kind: ${FORGES.join(' | ')} }`);
   }
+}
+
+/** A pull request has one ledger: two sources that follow its target would take its runs from each other. */
+function pullRequestFindings({ sources }: Config): readonly Finding[] {
+  const seen = new Map<string, string>();
+  return sources.flatMap(({ name, url = '', branch = 'main', pullRequests }, index): readonly Finding[] => {
+    if (pullRequests !== true) return [];
+    const target = `${url.replace(/(\.git)?\/*$/, '')} ${branch}`;
+    const other = seen.get(target);
+    seen.set(target, name);
+    const message = `source ${other} follows the pull requests of this branch already; one source of a branch can`;
+    return other === undefined ? [] : [{ path: ['sources', index, 'pullRequests'], place: 'key', message }];
+  });
 }
 
 /** Where the token for the API of a source's forge lies; undefined: nowhere. */

@@ -2,7 +2,7 @@ import { checkoutOfSpec } from '../job/defaults.ts';
 import type { DesiredJob } from '../job/model.ts';
 import { runsOnOf } from '../job/runs-on.ts';
 import { secretFields } from '../job/secret-references.ts';
-import type { RunnerKind, RunnerSet } from '../schemas/index.ts';
+import type { JobDefaults, RunnerKind, RunnerSet } from '../schemas/index.ts';
 
 /** What decides whether a job may touch what nobody has approved. */
 export interface Surroundings {
@@ -10,6 +10,8 @@ export interface Surroundings {
   /** Whether the platform keeps credentials away from the machine: see `ActionEvent.isSandboxed`. */
   readonly isSandboxed: boolean;
   readonly runnerSets: ReadonlyMap<string, RunnerSet>;
+  /** What the configuration gives to every job. */
+  readonly defaults?: JobDefaults | undefined;
 }
 
 /**
@@ -20,6 +22,10 @@ export function refusalOf({ manifest: { spec } }: DesiredJob, surroundings: Surr
   const set = surroundings.runnerSets.get(runsOnOf(spec)?.set ?? '');
   const [field] = [...secretFields(spec), ...(set ? secretFields(set.spec) : [])];
   if (field !== undefined) return `${field} refers to a Secret or a service account`;
+  const { env = {}, pod = {} } = surroundings.defaults ?? {};
+  const [given] = secretFields({ run: '', env, pod });
+  if (given !== undefined)
+    return `${given.replace(/^spec/, 'defaults')} of the configuration refers to a Secret or a service account`;
   if (surroundings.runner === 'process' && !surroundings.isSandboxed && checkoutOfSpec(spec) !== false)
     return 'the process runner would execute files of the pull request on a machine that holds credentials';
   return undefined;

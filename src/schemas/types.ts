@@ -929,8 +929,10 @@ export interface SourceConfig {
   /** What the jobs of this source may do. It is judged on the pod as it would be created, after all defaults. */
   readonly policy?: Policy;
   /**
-   * Whether jobs may run for pull requests of this repository. Their code is not reviewed yet, so the policy should be
-   * narrow.
+   * Whether the open pull requests of this branch are followed: jobs with on.pullRequest run for those that touch them,
+   * as pods under the policy of the source. Of a fork that nobody has approved, the jobs are those of the branch.
+   * Outcomes go to the branch runledger/pr/<number>, and a comment in the pull request says what became of it. Needs a
+   * token for the forge.
    */
   readonly pullRequests?: boolean;
   /**
@@ -938,7 +940,7 @@ export interface SourceConfig {
    * the ledger.
    */
   readonly statuses?: boolean;
-  /** The API of the forge that the repository lies on, for commit statuses. */
+  /** The API of the forge that the repository lies on, for commit statuses and pull requests. */
   readonly forge?: ForgeConfig;
   /** Secrets of the namespace with credentials for private registries. Every pod of the source gets them. */
   readonly imagePullSecrets?: readonly ObjectName[];

@@ -34,7 +34,7 @@ export interface SourceMetrics {
   readonly lead: (read: () => SourceGauges) => () => void;
 }
 
-export const DELIVERY_KINDS = ['status', 'notification'] as const;
+export const DELIVERY_KINDS = ['status', 'notification', 'comment'] as const;
 export type DeliveryKind = (typeof DELIVERY_KINDS)[number];
 
 /** What the controller counts. Everything has a registry of its own; there is none for the process. */

@@ -99,6 +99,7 @@ export async function openGitSource(options: GitSourceOptions): Promise<GitSourc
     description,
     fetch: (signal) => serial(() => fetch(signal)),
     checkout,
+    tip: (signal) => serial(async () => (await update(signal)).tip),
     branch: () => followed,
     at(commit) {
       let found: Snapshot | undefined;

@@ -45,6 +45,8 @@ export interface SourceDescription {
 
 /** A branch of a repository on a server. */
 export interface GitSource extends Source {
+  /** The newest commit of the branch, fetched; what `watch` tells of is not changed by it. Throws like `fetch`. */
+  tip(signal: AbortSignal): Promise<string>;
   /** The branch that was read last; null: none was yet. */
   branch(): string | null;
   /**

@@ -50,9 +50,19 @@ test('the token of the forge comes before those for git', () => {
   assert.is(from({}), undefined);
 });
 
-test('pull requests are refused, and never passed over', async () => {
-  const [line] = await troubles({}, [{ ...source, pullRequests: true }]);
-  assert.match(line ?? '', /pullRequests.*is not supported by this version yet/);
+test('pull requests need a forge that is known, a token, and a branch that no other source follows them of', async () => {
+  const pulls = { ...source, pullRequests: true };
+  const [missing] = await troubles({}, [pulls]);
+  assert.match(missing ?? '', /pullRequests.*needs a token: write forge: \{ tokenFrom/);
+  const [unknown] = await troubles({}, [{ ...pulls, url: 'https://git.acme.dev/a/b.git', auth: token }]);
+  assert.match(unknown ?? '', /git\.acme\.dev.*write forge: \{ kind: github \| gitlab \| gitea \}/);
+  const ok = { ...pulls, auth: token };
+  assert.equal(await troubles({}, [ok]), []);
+  const other = { ...ok, name: 'other', path: 'b', ledger: { branch: 'other' } };
+  const [second, ...more] = await troubles({}, [ok, other]);
+  assert.match(second ?? '', /source platform follows the pull requests of this branch already/);
+  assert.equal(more, []);
+  assert.equal(await troubles({}, [ok, { ...other, branch: 'release' }]), []);
 });
 
 const notification = (more: object): Promise<readonly string[]> => troubles({ notifications: [more] });

@@ -1,7 +1,6 @@
 import type { Dispatcher } from 'undici';
 import type { Logger } from 'pino';
 import { messageOf, usageError } from '../../errors.ts';
-import { forgeAddress } from '../../forge/address.ts';
 import { openForge } from '../../forge/open.ts';
 import type { CommitStatus, Forge } from '../../forge/port.ts';
 import { webAddress } from '../../forge/web-address.ts';
@@ -26,7 +25,7 @@ import { VERSION } from '../version.ts';
 const USER_AGENT = `runledger/${VERSION}`;
 const WEBHOOK_TIMEOUT_MS = 10_000;
 /** GitHub asks for a second between requests that change something. */
-const STATUS_PACE_MS = 1_000;
+export const paceOf = ({ kind }: Forge): number => (kind === 'github' ? 1_000 : 0);
 /** How long the end of a process waits for what can still be sent. */
 const LAST_WORDS_MS = 3_000;
 
@@ -44,9 +43,11 @@ export interface Notifier {
   close(): Promise<void>;
 }
 
-function openOutbox(kind: DeliveryKind, paceMs: number, { log, metrics }: OutsideParts) {
+/** A row of deliveries of one kind; `lingerMs`: how long one that is passing waits for a later one. */
+export function openOutbox(kind: DeliveryKind, paceMs: number, { log, metrics }: OutsideParts, lingerMs?: number) {
   const outbox = createOutbox({
     paceMs,
+    ...(lingerMs === undefined ? {} : { lingerMs }),
     counted: (result) => metrics.delivery(kind, result),
     warn: (details, message) => log.warn(details, message),
   });
@@ -107,9 +108,11 @@ async function send(
   await post({ url, headers, json, name, userAgent: USER_AGENT, timeoutMs: WEBHOOK_TIMEOUT_MS }, dispatcher, signal);
 }
 
-/** The web pages of a source's ledger. */
-export function pagesOf({ url, ledger, forge }: SourceConfig): LedgerPages {
-  const branch = ledger?.branch ?? DEFAULT_LEDGER;
+/** The web pages of a branch of a source's repository, by default of its ledger. */
+export function pagesOf(
+  { url, ledger, forge }: SourceConfig,
+  branch: string = ledger?.branch ?? DEFAULT_LEDGER,
+): LedgerPages {
   const page = (kind: 'folder' | 'file', path: string): string | undefined => {
     try {
       return url === undefined ? undefined : webAddress(url, { branch, kind, path }, forge?.kind);
@@ -120,58 +123,83 @@ export function pagesOf({ url, ledger, forge }: SourceConfig): LedgerPages {
   return { root: page('folder', ''), outcome: (job, run) => page('file', outcomePath(job, run)) };
 }
 
+/** Tells of runs whose outcomes are on one branch. */
+export interface Voice extends Pick<Outside, 'take' | 'catchUp'> {
+  /** Sets a status, where the source has any. */
+  put(status: CommitStatus): void;
+}
+
 /** What is told of the runs of one source, for as long as this process leads it. */
 export interface Outside {
   take(event: ReconcilerEvent): void;
   /** Has what a predecessor could not tell sent, once the ledger is read; never rejects. */
   catchUp(view: Pick<LedgerView, 'statuses' | 'outcome'>, signal: AbortSignal): Promise<void>;
+  /** The same for the runs of a pull request, whose outcomes are on this branch: statuses alone. */
+  beside(branch: string): Voice;
   close(): Promise<void>;
 }
 
-export async function createOutside(source: SourceConfig, notifier: Notifier, parts: OutsideParts): Promise<Outside> {
+/** `forge`: that of the source, where the source says anything there. */
+export function createOutside(
+  source: SourceConfig,
+  forge: Forge | null,
+  notifier: Notifier,
+  parts: OutsideParts,
+): Outside {
   const { name } = source;
-  const pages = pagesOf(source);
-  const statuses = source.statuses === true ? await openStatuses(source, parts) : null;
+  const statuses = source.statuses === true && forge ? { forge, ...openOutbox('status', paceOf(forge), parts) } : null;
   const put = (status: CommitStatus | undefined): void => {
     if (status && statuses) statuses.outbox.put(deliveryOf(status, statuses.forge));
   };
-  const teller = createTeller((news: RunNews) => {
-    put(statusOf(news, name, pages));
-    if (news.kind !== 'ended') return;
-    const { outcome, previous } = news;
-    notifier.take({ source: name, outcome, previous, url: pages.outcome(outcome.job, outcome.run) });
-  });
-  return {
-    take(event) {
-      switch (event.kind) {
-        case 'claimed':
-        case 'started':
-        case 'finished':
-        case 'recorded':
-        case 'refused':
-          return teller(event);
-        case 'planned':
-        case 'output':
-        case 'passed':
-        case 'waiting':
-        case 'notice':
-        case 'trouble':
-          return undefined;
-      }
-    },
-    async catchUp(view, signal) {
-      if (!statuses) return;
-      try {
-        for (const status of await missedStatuses(view, name, pages, statuses.forge, Date.now(), signal)) put(status);
-      } catch (error) {
-        if (!signal.aborted) parts.log.warn({ error: messageOf(error) }, 'statuses of earlier runs are not looked at');
-      }
-    },
-    async close() {
-      await statuses?.close();
-      await statuses?.forge.close();
-    },
+  const voice = (pages: LedgerPages, ended: (news: RunNews & { kind: 'ended' }) => void): Voice => {
+    const teller = createTeller((news: RunNews) => {
+      put(statusOf(news, name, pages));
+      if (news.kind === 'ended') ended(news);
+    });
+    return {
+      put,
+      take: (event) => void (isTold(event) && teller(event)),
+      async catchUp(view, signal) {
+        if (!statuses) return;
+        try {
+          for (const status of await missedStatuses(view, name, pages, statuses.forge, Date.now(), signal)) put(status);
+        } catch (error) {
+          if (!signal.aborted)
+            parts.log.warn({ error: messageOf(error) }, 'statuses of earlier runs are not looked at');
+        }
+      },
+    };
   };
+  const pages = pagesOf(source);
+  const own = voice(pages, ({ outcome, previous }) =>
+    notifier.take({ source: name, outcome, previous, url: pages.outcome(outcome.job, outcome.run) }),
+  );
+  return {
+    take: own.take,
+    catchUp: own.catchUp,
+    beside: (branch) => voice(pagesOf(source, branch), () => undefined),
+    close: async () => statuses?.close(),
+  };
+}
+
+type Told = Extract<ReconcilerEvent, { kind: 'claimed' | 'started' | 'finished' | 'recorded' | 'refused' }>;
+
+function isTold(event: ReconcilerEvent): event is Told {
+  switch (event.kind) {
+    case 'claimed':
+    case 'started':
+    case 'finished':
+    case 'recorded':
+    case 'refused':
+      return true;
+    case 'planned':
+    case 'output':
+    case 'passed':
+    case 'waiting':
+    case 'notice':
+    case 'trouble':
+      return false;
+  }
 }
 
 const deliveryOf = (status: CommitStatus, forge: Forge): Parameters<Outbox['put']>[0] => ({
@@ -181,18 +209,18 @@ const deliveryOf = (status: CommitStatus, forge: Forge): Parameters<Outbox['put'
   send: (signal) => forge.setStatus(status, signal),
 });
 
-async function openStatuses(source: SourceConfig, parts: OutsideParts) {
-  const { url: remote = '', forge: hints, caFile } = source;
+/** The forge of a source that says something there; null: it says nothing. Throws usage errors. */
+export async function forgeOf(source: SourceConfig, io: Pick<Io, 'env'>): Promise<Forge | null> {
+  const { url: remote = '', forge: hints, caFile, statuses, pullRequests } = source;
+  if (statuses !== true && pullRequests !== true) return null;
   const from = tokenOf(source);
-  const forge = await openForge({
+  return openForge({
     remote,
     kind: hints?.kind,
     api: hints?.api,
-    token: async () => from && resolveValue(from, parts.io.env),
+    token: async () => from && resolveValue(from, io.env),
     userAgent: USER_AGENT,
-    env: parts.io.env,
+    env: io.env,
     ...(caFile === undefined ? {} : { caFile }),
   });
-  const { kind } = forgeAddress(remote, hints);
-  return { forge, ...openOutbox('status', kind === 'github' ? STATUS_PACE_MS : 0, parts) };
 }
