@@ -1,5 +1,5 @@
 import type { LedgerView } from '../ledger/port.ts';
-import { isAskedBy, type PullRequestOrder } from '../reconciler/pull-request.ts';
+import { isAnswer, type PullRequestOrder } from '../reconciler/pull-request.ts';
 import type { Outcome, PlannedAction } from '../schemas/index.ts';
 import type { Row } from './report.ts';
 import { rowOfOutcome } from './rows.ts';
@@ -26,7 +26,7 @@ export async function standingOf(
   const outcomes: Outcome[] = [];
   let open = 0;
   for (const [job, why] of order.jobs) {
-    const run = view.statuses.get(job)?.lastRuns.find(({ trigger }) => isAskedBy(trigger, order))?.run;
+    const run = view.statuses.get(job)?.lastRuns.find((known) => isAnswer(known, order))?.run;
     const outcome = run === undefined ? undefined : await view.outcome(job, run);
     if (outcome) {
       outcomes.push(outcome);
@@ -46,6 +46,4 @@ const isRefused = ({ action, reason }: PlannedAction): boolean => action === 'in
 
 /** Whether an order asks for a run that the ledger does not have. */
 export const asksForMore = (order: PullRequestOrder, { statuses }: Pick<LedgerView, 'statuses'>): boolean =>
-  Array.from(order.jobs.keys()).some(
-    (job) => statuses.get(job)?.lastRuns.some(({ trigger }) => isAskedBy(trigger, order)) !== true,
-  );
+  Array.from(order.jobs.keys()).some((job) => statuses.get(job)?.lastRuns.some((run) => isAnswer(run, order)) !== true);

@@ -3,7 +3,7 @@ import type { DesiredJob } from '../job/model.ts';
 import { pullRequestTrigger } from '../job/defaults.ts';
 import { resolveFrom } from '../job/paths.ts';
 import type { LiveRun, RunRecord } from '../runner/port.ts';
-import type { Job, JobStatus, Trigger } from '../schemas/index.ts';
+import type { Job, JobStatus, Reason, Trigger } from '../schemas/index.ts';
 import { needsOf } from './chain.ts';
 
 /** A pull request at one of its heads. */
@@ -70,10 +70,10 @@ export function pullRequestDue(
   const { number, revision, base, jobs, definitions } = order;
   const why = jobs.get(job);
   const known = [
-    ...live.map(({ record }) => record.trigger),
-    ...(status?.lastRuns ?? []).map(({ trigger }) => trigger),
+    ...live.map(({ record, cancelled: reason }) => ({ trigger: record.trigger, reason })),
+    ...(status?.lastRuns ?? []),
   ];
-  if (why === undefined || known.some((trigger) => isAskedBy(trigger, order))) return [];
+  if (why === undefined || known.some((run) => isAnswer(run, order))) return [];
   const trigger: Trigger = {
     kind: 'pullRequest',
     number,
@@ -90,6 +90,12 @@ export const isAskedBy = (trigger: Trigger, { number, revision, definitions }: P
   trigger.number === number &&
   trigger.revision === revision &&
   trigger.definitions === definitions;
+
+/** Whether an order needs no run beside this one. What was ended with its pull request runs again when that is opened again. */
+export const isAnswer = (
+  { trigger, reason }: { readonly trigger: Trigger; readonly reason?: Reason | undefined },
+  order: PullRequestOrder,
+): boolean => isAskedBy(trigger, order) && reason !== 'PullRequestClosed';
 
 /** The runs that end for the sake of the order: those of a pull request that it does not ask for. */
 export function overtakenRuns(order: PullRequestOrder | undefined, live: readonly LiveRun[]): readonly LiveRun[] {

@@ -120,6 +120,13 @@ const refusals: readonly (readonly [string, Partial<Job['spec']>, Partial<Surrou
   ['no files of the head', { on, checkout: false }, { isSandboxed: false }, undefined],
   ['files of the head in pods', { on }, { isSandboxed: false, runner: 'kubernetes' }, undefined],
   [
+    'a secret that the configuration gives to every job',
+    { on },
+    { runner: 'kubernetes', defaults: { env: secret } },
+    /defaults\.env\.T of the configuration refers to a Secret/,
+  ],
+  ['defaults without one', { on }, { runner: 'kubernetes', defaults: { env: { A: 'b' }, pod: {} } }, undefined],
+  [
     'a runner with a service account',
     { on, checkout: false, runsOn: 'warm' },
     { runner: 'kubernetes' },

@@ -2,7 +2,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { plan, type PlanInput } from '../../src/reconciler/plan.ts';
 import { jobsOfPullRequest, withPullRequestGroup } from '../../src/reconciler/pull-request.ts';
-import type { Job } from '../../src/schemas/index.ts';
+import type { Job, Reason } from '../../src/schemas/index.ts';
 import { told, withHouse } from './house.ts';
 import { at, attempt, job, live, readySince, record, status, summary, world } from './world.ts';
 
@@ -197,6 +197,17 @@ test('what a newer head, an approval or the end of a pull request overtakes is e
     planned([told], closed).filter((line) => line.startsWith('a')),
     [],
   );
+});
+
+test('what ended with its pull request runs again when that is opened again; other endings count', () => {
+  const trigger = { kind: 'pullRequest', number: 7, revision: HEAD } as const;
+  const jobs = [job('a', 'a', { on: { pullRequest: true } })];
+  const planned = (reason: Reason) => {
+    const lastRuns = [summary(1, { trigger, result: 'cancelled', reason })];
+    return lines(world({ jobs, statuses: [status('a', 2, 'a', { lastRuns })], rest: { pullRequest: order } }))[0];
+  };
+  assert.is(planned('PullRequestClosed'), 'a run 2 | runs: jobs/a.yaml has changed');
+  assert.is(planned('CancelRequested'), 'a none 1 | nothing: has run for this head of pull request 7');
 });
 
 test('what ran by the definitions of the base runs again once the head is approved', () => {

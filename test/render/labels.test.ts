@@ -1,6 +1,9 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { askedIn, identityOf, isOfRun, LABELS, triggerOf } from '../../src/render/labels.ts';
+import { askedIn, identityOf, isOfRun, LABELS, podLabels, protectedBy, triggerOf } from '../../src/render/labels.ts';
+import { pullRequestScope } from '../../src/render/names.ts';
+import { renderToken } from '../../src/render/workspace.ts';
+import type { Trigger } from '../../src/schemas/index.ts';
 import { CONTEXT, jobWith, readJob, recordOf, renderRun } from './world.ts';
 
 const test = suite('labels');
@@ -74,6 +77,37 @@ test('what is not ours, or was changed, has no identity', () => {
   }
   for (const run of ['0', '-1', '1.5', 'x', '', '99999999999999999999'])
     assert.is(identityOf({ metadata: { labels: { ...labels, [LABELS.run]: run } } }), null, run);
+});
+
+test('of a pull request, everything says which it is of and belongs to its source; one budget is for all, and none for two', () => {
+  const scope = { ...CONTEXT, ...pullRequestScope('platform', 7) };
+  const trigger = { kind: 'pullRequest', number: 7, revision: 'a'.repeat(40), definitions: 'base' } as const;
+  const own = recordOf(jobWith({ run: 'x' }), { trigger });
+  const labels = podLabels(scope, own, 'default', 1);
+  assert.is(labels[LABELS.source], 'platform.pr-7');
+  assert.is(labels[LABELS.partOf], 'platform');
+  const selects = (of: Parameters<typeof protectedBy>[0], given: Readonly<Record<string, string>>): boolean => {
+    const { matchLabels = {}, matchExpressions = [] } = protectedBy(of);
+    return (
+      Object.entries(matchLabels).every(([key, value]) => given[key] === value) &&
+      matchExpressions.every(({ key, values = [] }) => !values.includes(given[key] ?? ''))
+    );
+  };
+  const ofSource = podLabels(CONTEXT, record, 'default', 1);
+  assert.equal([selects(scope, labels), selects(CONTEXT, labels)], [true, false]);
+  assert.equal([selects(scope, ofSource), selects(CONTEXT, ofSource)], [false, true]);
+});
+
+test('a token is for the files of the head that was judged, whatever revision the job is of', () => {
+  const [revision, head] = ['b'.repeat(40), 'a'.repeat(40)];
+  const grantOf = (trigger: Trigger): unknown => {
+    const own = recordOf(jobWith({ run: 'x', checkout: true }), { trigger, revision });
+    const parts = { record: own, task: 'default', attempt: 1, context: CONTEXT, payload: { name: 'p', uid: 'u' } };
+    const { data } = renderToken({ ...parts, token: 'x'.repeat(43) });
+    return (JSON.parse(Buffer.from(data?.['grant'] ?? '', 'base64').toString()) as { revision: string }).revision;
+  };
+  assert.is(grantOf({ kind: 'pullRequest', number: 7, revision: head, definitions: 'base' }), head);
+  assert.is(grantOf({ kind: 'commit', revision }), revision);
 });
 
 test.run();

@@ -82,6 +82,18 @@ test("GitHub's form is read", () => {
   assert.is(unrelatedRef(Buffer.from('nothing'), type, { ledger: LEDGER }), undefined);
 });
 
+test('pull requests and comments concern it, as every forge sends them', () => {
+  const change = { number: 7, head: { ref: 'change', sha: COMMIT }, base: { ref: 'main' } };
+  const repository = { id: 1, full_name: 'acme/jobs', default_branch: 'main' };
+  for (const payload of [
+    { action: 'synchronize', number: 7, pull_request: change, repository },
+    { action: 'created', issue: { number: 7, pull_request: {} }, comment: { id: 1, body: 'x' }, repository },
+    { object_kind: 'merge_request', object_attributes: { iid: 7, source_branch: 'change', target_branch: 'main' } },
+    { object_kind: 'note', object_attributes: { noteable_type: 'MergeRequest', note: 'x' }, merge_request: { iid: 7 } },
+  ])
+    assert.is(about(payload, 'main'), undefined, JSON.stringify(payload));
+});
+
 test('what says nothing of a branch may concern every source', () => {
   for (const payload of [
     {},
