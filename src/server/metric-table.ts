@@ -158,13 +158,13 @@ export const METRICS = {
   deliveries: {
     name: 'runledger_deliveries_total',
     type: 'counter',
-    help: 'Commit statuses and notifications, by what became of each try.',
+    help: 'Commit statuses, notifications and comments in pull requests, by what became of each try.',
     labels: ['kind', 'result'],
   },
   deliveriesWaiting: {
     name: 'runledger_deliveries_waiting',
     type: 'gauge',
-    help: 'Commit statuses and notifications that are not sent yet.',
+    help: 'Commit statuses, notifications and comments that are not sent yet.',
     labels: ['kind'],
   },
   build: {
