@@ -19,8 +19,8 @@ export interface OldCommitsOptions {
 
 /** Commits that a copy does not have: it began after them, or was made anew. Each is fetched by its id, without history. */
 export interface OldCommits {
-  /** Throws `CommitGone` (terminal) where the server does not give it, and the errors of the transport. */
-  reader(commit: string, advertised: Advertisement, signal: AbortSignal): Promise<ObjectReader>;
+  /** With `maxBytes`, throws `AnswerTooLarge` beyond. Throws `CommitGone` (terminal) where the server does not give it, and the errors of the transport. */
+  reader(commit: string, advertised: Advertisement, signal: AbortSignal, maxBytes?: number): Promise<ObjectReader>;
 }
 
 /** Whoever still reads an older one has to begin again. */
@@ -29,7 +29,12 @@ const MOST_KEPT = 3;
 export function createOldCommits({ http, url, shownUrl, folder }: OldCommitsOptions): OldCommits {
   const kept = new Map<string, Generation>();
   let count = 0;
-  const bring = async (commit: string, advertised: Advertisement, signal: AbortSignal): Promise<Generation> => {
+  const bring = async (
+    commit: string,
+    advertised: Advertisement,
+    signal: AbortSignal,
+    maxBytes: number | undefined,
+  ): Promise<Generation> => {
     count += 1;
     if (count === 1) await rm(folder, { recursive: true, force: true });
     const generation = await openGeneration(folder, count, shownUrl);
@@ -43,7 +48,7 @@ export function createOldCommits({ http, url, shownUrl, folder }: OldCommitsOpti
         also: [],
         capabilities: advertised.capabilities,
         depth: advertised.capabilities.has('shallow') ? 1 : undefined,
-        maxBytes: undefined,
+        maxBytes,
         signal,
       });
       return generation;
@@ -53,10 +58,10 @@ export function createOldCommits({ http, url, shownUrl, folder }: OldCommitsOpti
     }
   };
   return {
-    async reader(commit, advertised, signal) {
+    async reader(commit, advertised, signal, maxBytes) {
       const known = kept.get(commit);
       if (known) return known.database;
-      const generation = await bring(commit, advertised, signal);
+      const generation = await bring(commit, advertised, signal, maxBytes);
       kept.set(commit, generation);
       const [oldest] = kept;
       if (oldest && kept.size > MOST_KEPT) {

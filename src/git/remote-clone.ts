@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { isCoded, transientError } from '../errors.ts';
+import { isCoded, terminalError, transientError } from '../errors.ts';
 import { fetchInto } from './fetch.ts';
 import { listGenerations, openGeneration, type Generation } from './generation.ts';
 import { historyContains } from './history.ts';
@@ -61,8 +61,8 @@ export interface RemoteClone extends ObjectReader {
    */
   at(commit: string, signal: AbortSignal): Promise<ObjectReader>;
   /**
-   * The same for a commit beside a branch that is here: of it only that is fetched which the branch lacks, without its history. Not
-   * beside another operation.
+   * The same for a commit beside a branch that is here: of it only that is fetched which the branch lacks, without its history. It may
+   * be anybody's, and so there is a limit: throws `CommitTooLarge` (terminal), too. Not beside another operation.
    */
   bring(commit: string, signal: AbortSignal): Promise<ObjectReader>;
   /** Takes over a push that the remote has accepted. */
@@ -243,16 +243,18 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
     async bring(commit, signal) {
       if (await hasTree(current.database, commit)) return current.database;
       const advertised = await advertise(signal);
-      // Without a depth, all of its history would come.
-      if (!advertised.capabilities.has('shallow')) return oldCommits.reader(commit, advertised, signal);
       const wanted: Wanted = { branch: commit, tip: commit, also: [], capabilities: advertised.capabilities, signal };
       try {
+        // Without a depth, all of its history would come.
+        if (!advertised.capabilities.has('shallow'))
+          return await oldCommits.reader(commit, advertised, signal, maxFetchBytes);
         await fetchBeside(current, wanted);
         return current.database;
       } catch (error) {
-        // By itself it has no limit, and what the server refuses is said there.
-        if (!isCoded(error, 'AnswerTooLarge') && !isRefusal(error)) throw error;
-        return oldCommits.reader(commit, advertised, signal);
+        if (isCoded(error, 'AnswerTooLarge')) throw tooLarge(commit, url, maxFetchBytes);
+        // What the server refuses is said there.
+        if (isRefusal(error)) return oldCommits.reader(commit, advertised, signal, maxFetchBytes);
+        throw error;
       }
     },
     update,
@@ -271,6 +273,13 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
     readBlob: (id) => read((reader) => reader.readBlob(id), id, false),
   };
 }
+
+const tooLarge = (commit: string, url: string, most: number): Error =>
+  terminalError(
+    'CommitTooLarge',
+    `commit ${commit.slice(0, 12)} of ${url} has more than ${Math.round(most / 1024 ** 2)} MiB that its branch lacks`,
+    { hint: 'large files belong into an artifact store, or come by another way' },
+  );
 
 const hasTree = async (reader: ObjectReader, commit: string): Promise<boolean> => {
   try {

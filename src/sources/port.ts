@@ -51,7 +51,7 @@ export interface GitSource extends Source {
   branch(): string | null;
   /**
    * The same folder at one commit, which the server has though the branch need not: the head of a pull request. It is fetched as data,
-   * and read once; its `fetch` throws `CommitGone` where the server does not give it. Where the folder is not there, nothing is in it.
+   * and read once; its `fetch` throws `CommitGone` where the server does not give it, and `CommitTooLarge`. Where the folder is not there, nothing is in it.
    */
   at(commit: string): Source;
 }

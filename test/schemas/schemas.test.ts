@@ -56,7 +56,7 @@ const NAMES = Object.keys(KINDS) as SchemaName[];
 
 const RESULTS = 'succeeded warning skipped failed timed-out cancelled error'.split(' ');
 const REASONS = `ExitCode StartTimeout DeadlineExceeded ImagePullFailed InvalidPod Unschedulable NodeRejected StartError
-  OOMKilled Evicted Preempted NodeLost PodDeleted ServiceUnhealthy UpstreamFailed UpstreamSkipped ConditionFalse Superseded JobRemoved CancelRequested
+  OOMKilled Evicted Preempted NodeLost PodDeleted ServiceUnhealthy UpstreamFailed UpstreamSkipped ConditionFalse Superseded JobRemoved PullRequestClosed CancelRequested
   Completed QueueTimeout StepTimeout TaskFailed Aborted ConcurrencySkipped InstantMissed Refused SecretMissing
   ControllerLost`.split(/\s+/);
 

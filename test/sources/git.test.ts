@@ -328,6 +328,11 @@ test('a commit beside the branch is read as the source at that commit, and only 
     pathsOf((await (await open(repository, { path: 'none', branch: 'main' })).at(head).fetch(signal)).manifests),
     [],
   );
+  await repository.commit({ 'big.bin': randomBytes(300_000) }, { branch: 'big' });
+  const small = await open(repository, { branch: 'main', maxFetchBytes: 100_000 });
+  const tooLarge = await failure(small.at(await repository.git('rev-parse', 'big')).fetch(signal));
+  assert.is(tooLarge.code, 'CommitTooLarge');
+  assert.is((await small.fetch(signal)).revision, next);
   await failure(source.at('f'.repeat(40)).fetch(signal)).then(({ code }) => assert.is(code, 'CommitGone'));
 });
 

@@ -55,11 +55,21 @@ export function createPulls(options: PullsOptions): Pulls {
 
   const work = async (number: number, stop: AbortSignal): Promise<void> => {
     const subject = known.get(number)?.subject ?? null;
-    if (!subject && !inUse.has(number)) return;
+    if (!subject && !inUse.has(number)) {
+      closed.delete(number);
+      return;
+    }
     const hints = { isInUse: inUse.has(number), isFirst: !told.has(number) };
     // Until it is known to be over, there may be something.
     inUse.add(number);
-    await pass(parts, { number, subject }, hints, stop);
+    try {
+      await pass(parts, { number, subject }, hints, stop);
+    } catch (error) {
+      // Another try brings no other commit: the next push does.
+      if (!subject || !isCoded(error, 'CommitTooLarge')) throw error;
+      log.warn({ pullRequest: number }, error.message);
+      parts.voiceOf(number).cannot(subject, error);
+    }
     if (stop.aborted) return;
     inUse.delete(number);
     told.add(number);

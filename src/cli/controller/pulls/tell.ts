@@ -8,6 +8,7 @@ import { pullRequestLedger } from '../../../pulls/ledger-branch.ts';
 import { markerOf, type Report, reportText } from '../../../pulls/report.ts';
 import { statusOf } from '../../../pulls/rows.ts';
 import { type Standing, standingOf } from '../../../pulls/standing.ts';
+import type { Subject } from '../../../pulls/subject.ts';
 import { BAD, verdictOf } from '../../../pulls/verdict.ts';
 import type { ManifestProblem, PlannedAction, SourceConfig } from '../../../schemas/index.ts';
 import { openOutbox, type Outside, type OutsideParts, pagesOf, paceOf, type Voice } from '../tell-outside.ts';
@@ -24,6 +25,8 @@ export interface Found {
 export interface PullVoice extends Pick<Voice, 'take' | 'catchUp'> {
   /** Statuses of what does not run: jobs that were refused, and manifests that can't be read. */
   refuse(judged: Judged): void;
+  /** That nothing can be done with a head. */
+  cannot(subject: Subject, error: Error): void;
   /** While it goes on: in the comment, after a moment, unless there is more to say by then. */
   progress(judged: Judged, found: Found): Promise<void>;
   /** At the end. `isFirst`: nothing ran now, and what ended long ago was told of by whoever led then. */
@@ -94,6 +97,17 @@ export function createPullTelling(
           voice.put(statusOf(head, `runledger/${source.name}`, row, pullRequest.url));
         },
         progress: (judged, found) => tell(judged, found, [], true),
+        cannot(subject, { message }) {
+          const { head, pullRequest } = subject;
+          const about = { head, base: pullRequest.base.ref, trust: subject.trust, unused: [] };
+          const failures = [message];
+          put(
+            { verdict: 'error', rows: [], untouched: 0, problems: [], failures, notes: [], pullRequest: about },
+            false,
+          );
+          const row = { job: '', state: 'error', message, ms: null } as const;
+          voice.put(statusOf(head, `runledger/${source.name}`, row, pullRequest.url));
+        },
         async say(judged, { failures, isFirst, ...found }) {
           if (isFirst && isOld(judged, found.view)) return;
           await tell(judged, found, failures, false);
