@@ -1,9 +1,10 @@
 import { isCoded } from '../errors.ts';
 import type { ForgeAddress } from './address.ts';
-import type { Ask, ForgeHttp } from './http.ts';
+import { callsOf, commentsOf } from './calls.ts';
 import { createUpsert, type CommentStore } from './comment.ts';
+import type { ForgeHttp } from './http.ts';
 import type { Comment, CommitStatus, Forge, Permission, PullRequest, StatusState } from './port.ts';
-import { type Reading, reading } from './reading.ts';
+import type { Reading } from './reading.ts';
 
 /** GitHub tells no more files of a pull request than these. */
 const MOST_FILES = 3_000;
@@ -70,19 +71,18 @@ const commentOf = (value: Reading): Comment => ({
 });
 
 /** GitHub's REST API (version 2022-11-28), and Gitea's, which has the same paths below `/api/v1`. */
-export function createGithub(http: ForgeHttp, { kind, project, api }: ForgeAddress): Forge {
+export function createGithub(http: ForgeHttp, address: ForgeAddress): Forge {
+  const { kind, project } = address;
   const [owner = '', name = ''] = project.split('/');
   const base = `/repos/${encodeURIComponent(owner)}/${encodeURIComponent(name)}`;
-  const where = `${api} (${project})`;
   // Gitea's own bound is 50 unless its administrator has chosen another.
-  const size = kind === 'gitea' ? 'limit=50' : 'per_page=100';
-  const paged = (path: string) => (page: number) => `${path}${path.includes('?') ? '&' : '?'}${size}&page=${page}`;
-  const read = async (ask: Ask): Promise<Reading> => reading((await http.send(ask)).value, where);
+  const calls = callsOf(http, address, kind === 'gitea' ? 'limit=50' : 'per_page=100');
+  const { read, list } = calls;
+  const commentsAt = (number: number): string => `${base}/issues/${number}/comments`;
 
   const comments: Forge['comments'] = async (number, signal) => {
-    const ask = { purpose: 'comments', what: `read the comments of pull request ${number}`, signal } as const;
-    const found = await http.list(ask, paged(`${base}/issues/${number}/comments`));
-    return found.map((one) => commentOf(reading(one, where)));
+    const what = `read the comments of pull request ${number}`;
+    return (await list({ path: commentsAt(number), purpose: 'comments', what, signal })).map(commentOf);
   };
 
   const permissionOf: Forge['permissionOf'] = async (user, signal) => {
@@ -103,14 +103,13 @@ export function createGithub(http: ForgeHttp, { kind, project, api }: ForgeAddre
       const what = 'read whose token it is';
       return (await read({ path: '/user', purpose: 'identity', what, signal })).text('login');
     },
-    async create(number, body, signal) {
-      const [path, what] = [`${base}/issues/${number}/comments`, `comment on pull request ${number}`];
-      return commentOf(await read({ method: 'POST', path, purpose: 'comments', what, body: { body }, signal }));
-    },
-    async change(number, id, body, signal) {
-      const [path, what] = [`${base}/issues/comments/${id}`, `change a comment on pull request ${number}`];
-      return commentOf(await read({ method: 'PATCH', path, purpose: 'comments', what, body: { body }, signal }));
-    },
+    ...commentsOf(calls, {
+      request: 'pull request',
+      all: commentsAt,
+      one: (_number, id) => `${base}/issues/comments/${id}`,
+      change: 'PATCH',
+      commentOf,
+    }),
   };
 
   return {
@@ -124,15 +123,13 @@ export function createGithub(http: ForgeHttp, { kind, project, api }: ForgeAddre
       return pullRequestOf(await read({ path, purpose: 'pullRequests', what, signal }));
     },
     async openPullRequests(signal) {
-      const ask = { purpose: 'pullRequests', what: 'list the open pull requests', signal } as const;
-      const found = await http.list(ask, paged(`${base}/pulls?state=open`));
-      return found.map((one) => pullRequestOf(reading(one, where)));
+      const [path, what] = [`${base}/pulls?state=open`, 'list the open pull requests'];
+      return (await list({ path, purpose: 'pullRequests', what, signal })).map(pullRequestOf);
     },
     async changedFiles(number, signal) {
-      const ask = { purpose: 'pullRequests', what: `read the files of pull request ${number}`, signal } as const;
-      const found = await http.list(ask, paged(`${base}/pulls/${number}/files`));
-      const paths = found.flatMap((one) => {
-        const file = reading(one, where);
+      const [path, what] = [`${base}/pulls/${number}/files`, `read the files of pull request ${number}`];
+      const found = await list({ path, purpose: 'pullRequests', what, signal });
+      const paths = found.flatMap((file) => {
         const before = file.maybeText('previous_filename');
         return before ? [file.text('filename'), before] : [file.text('filename')];
       });
@@ -154,10 +151,9 @@ export function createGithub(http: ForgeHttp, { kind, project, api }: ForgeAddre
       });
     },
     async statusesOf(sha, signal) {
-      const ask = { purpose: 'statuses', what: `read the statuses of ${sha}`, signal } as const;
-      const found = await http.list(ask, paged(`${base}/commits/${encodeURIComponent(sha)}/statuses`));
+      const [path, what] = [`${base}/commits/${encodeURIComponent(sha)}/statuses`, `read the statuses of ${sha}`];
       const newest = new Map<string, { readonly id: number; readonly state: StatusState }>();
-      for (const one of found.map((value) => reading(value, where))) {
+      for (const one of await list({ path, purpose: 'statuses', what, signal })) {
         const [id, context] = [one.number('id'), one.text('context')];
         // GitHub calls it state, Gitea status.
         const state = STATES_READ[one.maybeText('state') ?? one.maybeText('status') ?? ''];

@@ -1,10 +1,11 @@
 import { isCoded } from '../errors.ts';
 import type { ForgeAddress } from './address.ts';
+import { callsOf, commentsOf } from './calls.ts';
 import { type CommentStore, createUpsert } from './comment.ts';
 import { cut } from './github.ts';
-import type { Ask, ForgeHttp } from './http.ts';
+import type { ForgeHttp } from './http.ts';
 import type { Comment, Forge, PullRequest, StatusState } from './port.ts';
-import { type Reading, reading } from './reading.ts';
+import type { Reading } from './reading.ts';
 
 const STATES: Readonly<Record<StatusState, string>> = {
   pending: 'pending',
@@ -41,11 +42,12 @@ const commentOf = (value: Reading): Comment => ({
 });
 
 /** GitLab's REST API, version 4: merge requests are its pull requests, notes its comments. */
-export function createGitlab(http: ForgeHttp, { kind, project, api }: ForgeAddress): Forge {
+export function createGitlab(http: ForgeHttp, address: ForgeAddress): Forge {
+  const { kind, project } = address;
   const base = `/projects/${encodeURIComponent(project)}`;
-  const where = `${api} (${project})`;
-  const paged = (path: string) => (page: number) => `${path}${path.includes('?') ? '&' : '?'}per_page=100&page=${page}`;
-  const read = async (ask: Ask): Promise<Reading> => reading((await http.send(ask)).value, where);
+  const calls = callsOf(http, address, 'per_page=100');
+  const { read, list } = calls;
+  const notesAt = (number: number): string => `${base}/merge_requests/${number}/notes`;
 
   /** Completes merge requests: their lists and answers name branches and projects by name and id only. */
   const completer = (signal: AbortSignal) => {
@@ -92,22 +94,22 @@ export function createGitlab(http: ForgeHttp, { kind, project, api }: ForgeAddre
   };
 
   const comments: Forge['comments'] = async (number, signal) => {
-    const ask = { purpose: 'comments', what: `read the comments of merge request ${number}`, signal } as const;
-    const found = await http.list(ask, paged(`${base}/merge_requests/${number}/notes?sort=asc&order_by=created_at`));
+    const [path, what] = [
+      `${notesAt(number)}?sort=asc&order_by=created_at`,
+      `read the comments of merge request ${number}`,
+    ];
+    const found = await list({ path, purpose: 'comments', what, signal });
     // What GitLab itself writes there ("added 1 commit") is no comment of anybody.
-    return found
-      .filter((one) => (one as { system?: unknown } | null)?.system !== true)
-      .map((one) => commentOf(reading(one, where)));
+    return found.filter((note) => !note.isTrue('system')).map(commentOf);
   };
 
   const permissionOf: Forge['permissionOf'] = async (user, signal) => {
     const what = `read what ${user} may do`;
     const ask = { purpose: 'permissions', what, signal } as const;
-    const { value } = await http.send({ ...ask, path: `/users?username=${encodeURIComponent(user)}` });
-    const [found] = Array.isArray(value) ? (value as readonly unknown[]) : [];
+    const [found] = await list({ ...ask, path: `/users?username=${encodeURIComponent(user)}` });
     if (found === undefined) return 'none';
     try {
-      const member = await read({ ...ask, path: `${base}/members/all/${reading(found, where).number('id')}` });
+      const member = await read({ ...ask, path: `${base}/members/all/${found.number('id')}` });
       const level = member.number('access_level');
       return level >= DEVELOPER ? 'write' : level >= GUEST ? 'read' : 'none';
     } catch (error) {
@@ -124,17 +126,13 @@ export function createGitlab(http: ForgeHttp, { kind, project, api }: ForgeAddre
         'username',
       );
     },
-    async create(number, body, signal) {
-      const [path, what] = [`${base}/merge_requests/${number}/notes`, `comment on merge request ${number}`];
-      return commentOf(await read({ method: 'POST', path, purpose: 'comments', what, body: { body }, signal }));
-    },
-    async change(number, id, body, signal) {
-      const [path, what] = [
-        `${base}/merge_requests/${number}/notes/${id}`,
-        `change a comment on merge request ${number}`,
-      ];
-      return commentOf(await read({ method: 'PUT', path, purpose: 'comments', what, body: { body }, signal }));
-    },
+    ...commentsOf(calls, {
+      request: 'merge request',
+      all: notesAt,
+      one: (number, id) => `${notesAt(number)}/${id}`,
+      change: 'PUT',
+      commentOf,
+    }),
   };
 
   return {
@@ -148,18 +146,16 @@ export function createGitlab(http: ForgeHttp, { kind, project, api }: ForgeAddre
       return completer(signal)(await read({ path, purpose: 'pullRequests', what, signal }));
     },
     async openPullRequests(signal) {
-      const ask = { purpose: 'pullRequests', what: 'list the open merge requests', signal } as const;
-      const found = await http.list(ask, paged(`${base}/merge_requests?state=opened`));
+      const [path, what] = [`${base}/merge_requests?state=opened`, 'list the open merge requests'];
       const complete = completer(signal);
       const all: PullRequest[] = [];
-      for (const one of found) all.push(await complete(reading(one, where)));
+      for (const one of await list({ path, purpose: 'pullRequests', what, signal })) all.push(await complete(one));
       return all;
     },
     async changedFiles(number, signal) {
       const ask = { purpose: 'pullRequests', what: `read the files of merge request ${number}`, signal } as const;
-      const found = await http.list(ask, paged(`${base}/merge_requests/${number}/diffs`));
-      const paths = found.flatMap((one) => {
-        const file = reading(one, where);
+      const found = await list({ ...ask, path: `${base}/merge_requests/${number}/diffs` });
+      const paths = found.flatMap((file) => {
         const [path, before] = [file.text('new_path'), file.text('old_path')];
         return before === path ? [path] : [path, before];
       });
@@ -189,10 +185,10 @@ export function createGitlab(http: ForgeHttp, { kind, project, api }: ForgeAddre
       }
     },
     async statusesOf(sha, signal) {
-      const ask = { purpose: 'statuses', what: `read the statuses of ${sha}`, signal } as const;
-      const found = await http.list(ask, paged(`${base}/repository/commits/${encodeURIComponent(sha)}/statuses`));
+      const path = `${base}/repository/commits/${encodeURIComponent(sha)}/statuses`;
+      const what = `read the statuses of ${sha}`;
       const states = new Map<string, StatusState>();
-      for (const one of found.map((value) => reading(value, where))) {
+      for (const one of await list({ path, purpose: 'statuses', what, signal })) {
         const state = STATES_READ[one.text('status')];
         if (state !== undefined) states.set(one.text('name'), state);
       }

@@ -7,6 +7,7 @@ export interface Reading {
   maybeText(...path: readonly string[]): string | undefined;
   number(...path: readonly string[]): number;
   maybeNumber(...path: readonly string[]): number | undefined;
+  isTrue(...path: readonly string[]): boolean;
 }
 
 export function reading(value: unknown, where: string): Reading {
@@ -28,6 +29,7 @@ export function reading(value: unknown, where: string): Reading {
   return {
     maybeText,
     maybeNumber,
+    isTrue: (...path) => at(path) === true,
     text(...path) {
       const found = maybeText(...path);
       if (found === undefined) throw lacks(path);

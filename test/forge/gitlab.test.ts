@@ -130,10 +130,10 @@ test('the statuses of a commit', async () => {
 test('developers may write', async () => {
   const user = (id: number) => () => ({ body: [{ id }] });
   route({
-    'GET /api/v4/users?username=dev': user(1),
-    'GET /api/v4/users?username=guest': user(2),
-    'GET /api/v4/users?username=other': user(3),
-    'GET /api/v4/users?username=nobody': () => ({ body: [] }),
+    'GET /api/v4/users?username=dev&per_page=100&page=1': user(1),
+    'GET /api/v4/users?username=guest&per_page=100&page=1': user(2),
+    'GET /api/v4/users?username=other&per_page=100&page=1': user(3),
+    'GET /api/v4/users?username=nobody&per_page=100&page=1': () => ({ body: [] }),
     [`GET ${BASE}/members/all/1`]: () => ({ body: { access_level: 30 } }),
     [`GET ${BASE}/members/all/2`]: () => ({ body: { access_level: 20 } }),
   });
