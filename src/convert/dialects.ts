@@ -2,7 +2,7 @@ import { convertAlfred, refusesTemplates } from './alfred.ts';
 import { convertWorkflow } from './github/workflow.ts';
 import { convertKubernetes } from './kubernetes/documents.ts';
 import { convertOpslevel } from './opslevel.ts';
-import { convertSemaphore } from './semaphore.ts';
+import { convertSemaphore } from './semaphore/request.ts';
 import type { Dialect, System } from './system.ts';
 
 /** How the files of each system are read. */

@@ -1,5 +1,7 @@
 import { type FieldPath, formatPath, type Place } from '../job/positions.ts';
-import { didYouMean, jsonType, listOf, quote, wrongType } from '../job/words.ts';
+import { jsonType, wrongType } from '../job/words.ts';
+import { isMapping, type Mapping, textMapOf, textOf, textsOf } from './scalars.ts';
+import { keyOf, type Marks, visitUnread } from './unread.ts';
 
 /**
  * Something of the input that no manifest can say. `error`: no job comes of it. `loss`: the job would do something else
@@ -57,22 +59,7 @@ export interface Reader {
   finish(): void;
 }
 
-type Mapping = Readonly<Record<string, unknown>>;
-
-const isMapping = (value: unknown): value is Mapping =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** What has been read of a document, by path. */
-interface Marks {
-  /** Read with all that is in it. */
-  readonly taken: Set<string>;
-  /** Looked into: what is in it counts by itself. */
-  readonly opened: Set<string>;
-  /** The names that were asked for, of each mapping. */
-  readonly asked: Map<string, Set<string>>;
-}
-
-/** Starts to read a document. `known` are names of fields that its system has, for suggestions. */
+/** Starts to read a document. */
 export function createReader(document: unknown): Reader {
   const troubles: Trouble[] = [];
   const marks: Marks = { taken: new Set(), opened: new Set(), asked: new Map() };
@@ -92,8 +79,6 @@ export function createReader(document: unknown): Reader {
     finish: () => visitUnread(document, [], marks, report),
   };
 }
-
-const keyOf = (path: FieldPath): string => JSON.stringify(path);
 
 function fieldsOf(value: Mapping, path: FieldPath, marks: Marks, report: Reader['report']): Fields {
   const asked = new Set<string>();
@@ -172,46 +157,6 @@ function fieldsOf(value: Mapping, path: FieldPath, marks: Marks, report: Reader[
   };
 }
 
-/** A scalar as the text that it is written as in JSON; undefined for lists and mappings. */
-export function textOf(value: unknown): string | undefined {
-  if (typeof value === 'string') return value;
-  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
-}
-
-function textsOf(value: unknown): readonly string[] | undefined {
-  if (!Array.isArray(value)) return undefined;
-  const texts = value.map((item: unknown) => textOf(item));
-  return texts.some((text) => text === undefined) ? undefined : (texts as readonly string[]);
-}
-
-function textMapOf(value: unknown): Readonly<Record<string, string>> | undefined {
-  if (!isMapping(value)) return undefined;
-  const entries = Object.entries(value).map(([key, item]) => [key, item === null ? '' : textOf(item)] as const);
-  return entries.some(([, text]) => text === undefined)
-    ? undefined
-    : (Object.fromEntries(entries) as Readonly<Record<string, string>>);
-}
-
-/** Reports what nobody has asked for, at the uppermost field of it. */
-function visitUnread(value: unknown, path: FieldPath, marks: Marks, report: Reader['report']): void {
-  const key = keyOf(path);
-  if (marks.taken.has(key)) return;
-  if (!marks.opened.has(key)) {
-    const asked = [...(marks.asked.get(keyOf(path.slice(0, -1))) ?? [])];
-    return report('loss', path, unreadMessage(String(path.at(-1)), asked));
-  }
-  if (typeof value !== 'object' || value === null) return;
-  for (const [name, child] of Object.entries(value))
-    visitUnread(child, [...path, Array.isArray(value) ? Number(name) : name], marks, report);
-}
-
-function unreadMessage(name: string, asked: readonly string[]): string {
-  const known = asked.length > 0 ? `; known here: ${listOf(asked.slice(0, 12), 'and')}` : '';
-  return `a field that is not known, so it can't be carried over${didYouMean(name, asked) || known}`;
-}
-
 /** A trouble as one line of a comment: with its place, and what it is about. */
 export const troubleText = ({ path, message }: Pick<Trouble, 'path' | 'message'>): string =>
   path.length === 0 ? message : `${formatPath(path)}: ${message}`;
-
-export { quote };
