@@ -100,13 +100,18 @@ test('history fits the terminal', () => {
     durationMs: 1_000,
   });
   const runs = Array.from({ length: 100 }, (_, index) => entry(100 - index));
-  const history = { job: 'a', phase: 'Idle' as const, recorded: 200, runs, medianMs: 1_000 };
+  const history = { job: 'a', manifest: 'valid' as const, recorded: 200, runs, medianMs: 1_000 };
   const lines = historyText(history, 60, (_style, text) => text, new Date('2026-11-21T00:00:00Z')).split('\n');
   assert.ok(
     lines.every((line) => line.length <= 60),
     lines.find((line) => line.length > 60),
   );
   assert.ok(lines.includes('100 of 200 runs, half of them within 1s'));
+  const none = { job: 'a', recorded: 0, runs: [], medianMs: null };
+  const said = (manifest: 'valid' | 'removed'): string =>
+    historyText({ ...none, manifest }, 60, (_style, text) => text, new Date(0));
+  assert.is(said('valid'), 'a never ran: `runledger run a` runs it now\n');
+  assert.is(said('removed'), 'a never ran: no manifest holds it any more\n');
 });
 
 const fieldOf = (diff: OutcomeDiff, field: string): FieldChange | undefined =>

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { usageError } from '../../errors.ts';
 import { duration, oneLine } from '../../ledger/text.ts';
 import type { LedgerView } from '../../ledger/port.ts';
+import { isRemoved } from '../../reconciler/plan.ts';
 import type { JobStatus } from '../../schemas/index.ts';
 import { EXIT } from '../exit.ts';
 import { withLogOptions, withOutput, withRepositoryOptions, withTarget } from '../options.ts';
@@ -21,7 +22,8 @@ interface HistoryOptions extends ReadingOptions {
 /** What `-o json` prints. */
 interface JobHistory {
   readonly job: string;
-  readonly phase: JobStatus['phase'];
+  /** What has become of its manifest. */
+  readonly manifest: 'valid' | 'invalid' | 'removed';
   /** How many runs the ledger's tree holds; older ones are in its history. */
   readonly recorded: number;
   /** The newest first. */
@@ -61,7 +63,7 @@ function limitOf(text: string): number {
 
 /** Throws `JobUnknown`. */
 async function historyOf(view: LedgerView, job: string, limit: number): Promise<JobHistory> {
-  const { phase } = statusOf(view, job);
+  const manifest = manifestOf(statusOf(view, job));
   const numbers = await view.runs(job);
   const runs: RunEntry[] = [];
   for (const number of numbers.slice(-limit).toReversed()) {
@@ -69,8 +71,11 @@ async function historyOf(view: LedgerView, job: string, limit: number): Promise<
     if (outcome) runs.push(runEntry(outcome));
   }
   const known = runs.flatMap(({ durationMs }) => durationMs ?? []);
-  return { job, phase, recorded: numbers.length, runs, medianMs: median(known) };
+  return { job, manifest, recorded: numbers.length, runs, medianMs: median(known) };
 }
+
+const manifestOf = (status: JobStatus): JobHistory['manifest'] =>
+  status.phase === 'Invalid' ? 'invalid' : isRemoved(status) ? 'removed' : 'valid';
 
 const COLUMNS = [
   { title: 'RUN' },
@@ -81,17 +86,20 @@ const COLUMNS = [
   { title: 'WHY', shrinkTo: 10 },
 ];
 
+const NEVER_RAN: Readonly<Record<JobHistory['manifest'], (job: string) => string>> = {
+  valid: (job) => `\`runledger run ${job}\` runs it now`,
+  invalid: () => 'its manifest is invalid, and `runledger validate` says why',
+  removed: () => 'no manifest holds it any more',
+};
+
 /** A table, and below it a line of bars: the durations, the oldest first, each in the colour of its result. */
 export function historyText(
-  { job, phase, recorded, runs, medianMs }: JobHistory,
+  { job, manifest, recorded, runs, medianMs }: JobHistory,
   width: number,
   paint: Paint,
   now: Date,
 ): string {
-  if (runs.length === 0)
-    return phase === 'Invalid'
-      ? `${job} never ran: its manifest is invalid, and \`runledger validate\` says why\n`
-      : `${job} never ran: \`runledger run ${job}\` runs it now\n`;
+  if (runs.length === 0) return `${job} never ran: ${NEVER_RAN[manifest](job)}\n`;
   const rows = runs.map((run): readonly Cell[] => {
     const { mark, style } = RESULT_LOOK[run.result];
     return [
