@@ -1,8 +1,10 @@
 // test-timeout: 300s
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
+import { promisify } from 'node:util';
 import { systemClock } from '../../../src/runner/kubernetes/clock.ts';
 import { followLog } from '../../../src/runner/kubernetes/follow-log.ts';
 import { createNews } from '../../../src/runner/kubernetes/news.ts';
@@ -112,6 +114,24 @@ if (world !== undefined) {
       await through.close();
       await proxy.close();
     }
+  });
+
+  test('every line arrives once, though the API server itself is restarted', async () => {
+    const restart = process.env['RUNLEDGER_TEST_RESTART_APISERVER'];
+    if (restart === undefined) {
+      console.log('# skipped: it needs a program that restarts the API server in RUNLEDGER_TEST_RESTART_APISERVER');
+      return;
+    }
+    await start('restarted', 'i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo "line $i"; usleep 10000; done');
+    const following = follow('restarted');
+    const { stdout } = await promisify(execFile)(restart, { timeout: 120_000 });
+    console.log(stdout.trimEnd());
+    const { text, missing } = await following;
+    assert.equal(missing, []);
+    assert.equal(
+      text.toString().trimEnd().split('\n'),
+      Array.from({ length: 2_000 }, (_, index) => `line ${index + 1}`),
+    );
   });
 
   test('a line of 50 MB, bytes that are no text, and a log without a last line break arrive as they are', async () => {
