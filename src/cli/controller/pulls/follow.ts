@@ -1,13 +1,13 @@
 import { eachOf } from '../../../each-of.ts';
-import { asCoded, type CodedError, isCoded, messageOf, transientError } from '../../../errors.ts';
+import { asCoded, isCoded, messageOf, transientError } from '../../../errors.ts';
 import type { Forge, PullRequest } from '../../../forge/port.ts';
 import { aimOf, attended, type Attention, readingOf } from '../../../pulls/attention.ts';
-import { readSubject, readTrust, type Subject } from '../../../pulls/subject.ts';
+import { readSubject, readTrust } from '../../../pulls/subject.ts';
 import { createWake } from '../../../reconciler/wake.ts';
 import { pullRequestOf } from '../../../render/names.ts';
 import { backOffMs } from '../../../sources/poll.ts';
 import { createLeftovers } from './leftovers.ts';
-import { createLine } from './line.ts';
+import { createLine, type Line } from './line.ts';
 import { pass, type PassParts } from './pass.ts';
 import { claimsOf, removeClaims } from './scopes.ts';
 
@@ -69,16 +69,12 @@ export function createPulls(options: PullsOptions): Pulls {
       if (!subject || !isCoded(error, 'CommitTooLarge')) throw error;
       log.warn({ pullRequest: number }, error.message);
       parts.voiceOf(number).cannot(subject, error);
+      await pass(parts, { number, subject: null, why: 'Superseded' }, hints, stop);
     }
     if (stop.aborted) return;
     inUse.delete(number);
     told.add(number);
     if (!subject) closed.delete(number);
-  };
-
-  const look = async (now: PullRequest, signal: AbortSignal): Promise<void> => {
-    const before = known.get(now.number);
-    known.set(now.number, await attend(forge, now, before, signal));
   };
 
   /** A list may lack what moved from page to page while it was read: what would be ended is asked for by itself. */
@@ -90,6 +86,65 @@ export function createPulls(options: PullsOptions): Pulls {
       if (isCoded(error, 'ForgeNotFound')) return true;
       throw error;
     }
+  };
+
+  /** Has what is left of pull requests ended that are not open any more. */
+  const endGone = async (open: ReadonlySet<number>, line: Line, signal: AbortSignal): Promise<void> => {
+    for (const number of new Set([...known.keys(), ...inUse])) {
+      if (open.has(number) || closed.has(number)) continue;
+      const matters = inUse.has(number) || line.isAtWork(number);
+      if (matters && !(await isGone(number, signal))) continue;
+      known.delete(number);
+      aims.delete(number);
+      told.delete(number);
+      if (!matters) continue;
+      closed.add(number);
+      line.ask(number);
+    }
+  };
+
+  /** Reads what is new of one, and has it worked on where that comes to something else. Throws like the forge where it is limited. */
+  const look = async (now: PullRequest, line: Line, signal: AbortSignal): Promise<void> => {
+    const { number } = now;
+    closed.delete(number);
+    try {
+      known.set(number, await attend(forge, now, known.get(number), signal));
+    } catch (error) {
+      // One that the forge can't tell of keeps no other up; the next round asks again.
+      if (signal.aborted || isCoded(error, 'ForgeLimited')) throw error;
+      log.warn({ pullRequest: number, error: messageOf(error) }, 'a pull request can not be looked at');
+      return;
+    }
+    const attention = known.get(number);
+    const aim = attention && aimOf(attention.subject);
+    if (aim === undefined || aims.get(number) === aim) return;
+    aims.set(number, aim);
+    line.ask(number);
+  };
+
+  let isFirst = true;
+  const round = async (line: Line, signal: AbortSignal): Promise<void> => {
+    if (remote.source.branch() === null) await remote.source.tip(signal);
+    const branch = remote.source.branch();
+    if (isFirst)
+      for (const scope of await claimsOf(charge, signal)) {
+        const found = pullRequestOf(scope);
+        if (found) inUse.add(found.number);
+      }
+    isFirst = false;
+    const listed = (await forge.openPullRequests(signal)).filter(({ base }) => base.ref === branch);
+    await endGone(new Set(listed.map(({ number }) => number)), line, signal);
+    await eachOf(listed, MOST_LOOKS, (now) => look(now, line, signal));
+  };
+
+  /** How long to wait after a failure, which is said. */
+  const trouble = (error: unknown, failures: number): number => {
+    const coded = asCoded(error, (message) => transientError('LookFailed', message));
+    const wait = backOffMs(coded, failures, remote.intervalMs);
+    shared.metrics.source(source.name).trouble();
+    const why = coded.hint === undefined ? coded.message : `${coded.message}; ${coded.hint}`;
+    log.warn({ retryInMs: Math.round(wait) }, `pull requests are not looked at: ${why}`);
+    return wait;
   };
 
   return {
@@ -104,62 +159,21 @@ export function createPulls(options: PullsOptions): Pulls {
         },
         signal,
       });
-      let isFirst = true;
-      const round = async (): Promise<void> => {
-        if (remote.source.branch() === null) await remote.source.tip(signal);
-        if (isFirst) for (const scope of await claimsOf(charge, signal)) inUse.add(pullRequestOf(scope)?.number ?? 0);
-        inUse.delete(0);
-        isFirst = false;
-        const branch = remote.source.branch();
-        const listed = (await forge.openPullRequests(signal)).filter(({ base }) => base.ref === branch);
-        const open = new Set(listed.map(({ number }) => number));
-        for (const number of new Set([...known.keys(), ...inUse])) {
-          if (open.has(number) || closed.has(number)) continue;
-          const matters = inUse.has(number) || line.isAtWork(number);
-          if (matters && !(await isGone(number, signal))) continue;
-          for (const memory of [known, aims]) memory.delete(number);
-          told.delete(number);
-          if (!matters) continue;
-          closed.add(number);
-          line.ask(number);
-        }
-        const failures: CodedError[] = [];
-        await eachOf(listed, MOST_LOOKS, async (now) => {
-          closed.delete(now.number);
-          try {
-            await look(now, signal);
-          } catch (error) {
-            failures.push(asCoded(error, (message) => transientError('LookFailed', message)));
-            return;
-          }
-          const aim = aimOf(known.get(now.number)?.subject as Subject);
-          if (aims.get(now.number) === aim) return;
-          aims.set(now.number, aim);
-          line.ask(now.number);
-        });
-        const [failure] = failures;
-        if (failure !== undefined) throw failure;
-      };
-
-      let failed = 0;
+      let failures = 0;
       while (!signal.aborted) {
         let wait = remote.intervalMs;
         try {
-          await round();
-          failed = 0;
+          await round(line, signal);
+          failures = 0;
         } catch (error) {
           if (signal.aborted) break;
-          failed += 1;
-          const coded = asCoded(error, (message) => transientError('LookFailed', message));
-          wait = backOffMs(coded, failed, remote.intervalMs);
-          shared.metrics.source(source.name).trouble();
-          const why = coded.hint === undefined ? coded.message : `${coded.message}; ${coded.hint}`;
-          log.warn({ retryInMs: Math.round(wait) }, `pull requests are not looked at: ${why}`);
+          failures += 1;
+          wait = trouble(error, failures);
         }
         await leftovers.sweep(signal);
         await createWake().wait(REST_MS, signal);
         // A webhook does not open a limit that the forge has set.
-        await (failed > 0 ? createWake() : wake).wait(Math.max(0, wait - REST_MS), signal);
+        await (failures > 0 ? createWake() : wake).wait(Math.max(0, wait - REST_MS), signal);
       }
       await line.close();
     },

@@ -6,7 +6,7 @@ import { pullRequestLedger } from '../../../pulls/ledger-branch.ts';
 import { asksForMore } from '../../../pulls/standing.ts';
 import type { Subject } from '../../../pulls/subject.ts';
 import type { ReconcilerEvent } from '../../../reconciler/ports.ts';
-import type { PullRequestOrder } from '../../../reconciler/pull-request.ts';
+import type { Overtaken, PullRequestOrder } from '../../../reconciler/pull-request.ts';
 import type { Reconciler, SettleReport } from '../../../reconciler/reconciler.ts';
 import { pullRequestScope } from '../../../render/names.ts';
 import { createKubernetesRunner } from '../../../runner/kubernetes/runner.ts';
@@ -27,6 +27,8 @@ import type { PullVoice } from './tell.ts';
 export interface Aim {
   readonly number: number;
   readonly subject: Subject | null;
+  /** Why nothing is left; absent: it is closed. */
+  readonly why?: Overtaken;
 }
 
 /** What the passes of a source have in common. */
@@ -76,7 +78,7 @@ export async function pass(parts: PassParts, aim: Aim, hints: PassHints, stop: A
       if (judged) await voice.say(judged, { view, actions: [], failures: [], isFirst: hints.isFirst });
       return;
     }
-    const report = await settle(parts, charge, { number, judged, ledger, voice }, stop);
+    const report = await settle(parts, charge, { aim, judged, ledger, voice }, stop);
     if (stop.aborted) return;
     const latest = ledger.latest() ?? view;
     if (judged)
@@ -104,7 +106,7 @@ const nothing: Source = {
 };
 
 interface Work {
-  readonly number: number;
+  readonly aim: Aim;
   readonly judged: Judged | null;
   readonly ledger: ReturnType<typeof ledgerOf>;
   readonly voice: PullVoice;
@@ -113,14 +115,14 @@ interface Work {
 async function settle(
   parts: PassParts,
   charge: Charge,
-  { number, judged, ledger, voice }: Work,
+  { aim: { number, why = 'PullRequestClosed' }, judged, ledger, voice }: Work,
   stop: AbortSignal,
 ): Promise<SettleReport> {
   const { remote, share, totals, measures, ending } = parts;
   const { shared, source, scope, log } = charge;
   const order: PullRequestOrder = judged
     ? { ...judged.order, overtakes: 'Superseded' }
-    : { number, revision: '', jobs: new Map(), overtakes: 'PullRequestClosed' };
+    : { number, revision: '', jobs: new Map(), overtakes: why };
   const measure = createMeasure(shared.metrics.source(source.name));
   const held: { runner?: Runner; reconciler?: Reconciler } = {};
   let view: LedgerView | null = ledger.latest();
