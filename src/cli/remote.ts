@@ -5,6 +5,7 @@ import { createGitHttp } from '../git/http.ts';
 import { type GitMeter, measuredBranch, measuredHttp } from '../git/meter.ts';
 import type { Branch } from '../git/port.ts';
 import { openRemoteBranch } from '../git/remote-branch.ts';
+import type { RemoteNotice } from '../git/remote-clone.ts';
 import { type Credentials, shownUrl } from '../git/url.ts';
 import { durationMs, parseDuration } from '../job/duration.ts';
 import { openGitSource, type SourceNotice } from '../sources/git.ts';
@@ -13,14 +14,22 @@ import type { RepositoryOptions } from './options.ts';
 import type { Io } from './terminal.ts';
 import { VERSION } from './version.ts';
 
+interface BranchOptions {
+  readonly folder?: string;
+  readonly notice?: (notice: RemoteNotice) => void;
+}
+
 export interface Remote {
   /** The URL as it may be shown. */
   readonly location: string;
   readonly source: GitSource;
   /** How often it is asked for something new, in milliseconds. */
   readonly intervalMs: number;
-  /** A branch of the same repository, with its copy in a folder of this name that no other has: `ledger`. */
-  branch(name: string, folder?: string): Promise<Branch>;
+  /**
+   * A branch of the same repository, with its copy in a folder of this name that no other has (`ledger`); `notice` is told what somebody
+   * else did to it.
+   */
+  branch(name: string, options?: BranchOptions): Promise<Branch>;
   close(): Promise<void>;
 }
 
@@ -69,13 +78,16 @@ export async function openRemote(
     location: shownUrl(url),
     source,
     intervalMs: durationMs(interval),
-    async branch(name, folder = 'ledger') {
+    async branch(name, { folder = 'ledger', notice: told } = {}) {
       const branch = await openRemoteBranch({
         url,
         branch: name,
         http,
         gitdir: join(scratch, folder),
-        notice: (notice) => say(noticeText(notice)),
+        notice(notice) {
+          say(noticeText(notice));
+          told?.(notice);
+        },
       });
       return meter ? measuredBranch(branch, meter) : branch;
     },

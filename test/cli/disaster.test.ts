@@ -51,7 +51,10 @@ async function tests(world: TestCluster): Promise<void> {
     let said = '';
     child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
     return {
-      says: (pattern: RegExp) => eventually(`it to say ${pattern}\n${said}`, () => pattern.exec(said), 60_000),
+      says: (pattern: RegExp) =>
+        eventually(`it to say ${pattern}`, () => pattern.exec(said), 30_000).catch((error: unknown) => {
+          throw new Error(`${String(error)}, but: ${said}`);
+        }),
       end: async (how: NodeJS.Signals): Promise<void> => {
         child.kill(how);
         await ended;
@@ -99,29 +102,40 @@ async function tests(world: TestCluster): Promise<void> {
     assert.equal(await runs(), ['ended/1', 'works/1']);
   });
 
-  test('the ledger is gone: nothing starts until a clone has put it back, and then nothing is repeated', async () => {
+  test('the ledger is put back to an older commit, then deleted: nothing starts until a clone has put it right', async () => {
     const clone = path.join(directory.path, 'clone');
-    await git(directory.path, 'clone', '--quiet', repository.url, clone);
-    const before = await repository.git('rev-parse', LEDGER);
+    const branch = `refs/heads/${LEDGER}`;
+    const isGone = /the branch runledger\/status was there and is gone.*kubectl -n \S+ delete lease \S+/;
+    const isOlder = /the branch runledger\/status is without commit \w{12}, which it had.* delete lease \S+/;
     const first = await controller();
+    await first.says(/"msg":"leads"/);
     await repository.commit({ 'slow.yaml': manifestOf('slow', { run: 'echo up; sleep 2' }) });
     await podAtWork(world, namespace, 'slow');
-    await repository.git('update-ref', '-d', `refs/heads/${LEDGER}`);
+    await git(directory.path, 'clone', '--quiet', repository.url, clone);
+    const [newest, older] = [
+      await repository.git('rev-parse', LEDGER),
+      await repository.git('rev-parse', `${LEDGER}~1`),
+    ];
+    await repository.git('update-ref', branch, older);
     await repository.commit({ 'later.yaml': manifestOf('later', { run: 'true' }) });
-    await first.says(/the branch runledger\/status was there and is gone/);
+    await first.says(isOlder);
+    await repository.git('update-ref', '-d', branch);
+    await first.says(isGone);
     await first.end('SIGTERM');
     const second = await controller();
-    await second.says(/the branch runledger\/status was there and is gone.*kubectl -n \S+ delete lease \S+/);
+    await second.says(isGone);
+    await repository.git('update-ref', branch, older);
+    await second.says(isOlder);
     const isOver = async () => (await podOf(world, namespace, 'slow'))?.status?.phase === 'Succeeded';
     await eventually('the slow one has ended', isOver);
     assert.equal(await claims(), ['ended/1', 'slow/1', 'works/1']);
-    await git(clone, 'push', '--quiet', 'origin', `refs/remotes/origin/${LEDGER}:refs/heads/${LEDGER}`);
+    await git(clone, 'push', '--quiet', 'origin', `refs/remotes/origin/${LEDGER}:${branch}`);
     await second.says(recorded('slow'));
     await second.says(recorded('later'));
     await second.end('SIGTERM');
     assert.match(await onLedger('slow', '1.yaml'), /^result: succeeded$/m);
     assert.equal(await runs(), ['ended/1', 'later/1', 'slow/1', 'works/1']);
-    await repository.git('merge-base', '--is-ancestor', before, LEDGER);
+    await repository.git('merge-base', '--is-ancestor', newest, LEDGER);
     assert.equal(await claims(), ['ended/1', 'later/1', 'slow/1', 'works/1']);
   });
 

@@ -57,8 +57,13 @@ export async function follow(
     if (forge) parts.forge = forge;
     const outside = (parts.outside = createOutside(source, forge, shared.notifier, { ...shared, log }));
     const remote = (parts.remote = await openSource(source, folder, shared, log));
-    const unguarded = await remote.branch(source.ledger?.branch ?? DEFAULT_LEDGER);
-    const branch = await guardLedger(unguarded, shared.cluster, lease, log, leadership.signal);
+    const branch = await guardLedger({
+      open: (notice) => remote.branch(source.ledger?.branch ?? DEFAULT_LEDGER, { notice }),
+      cluster: shared.cluster,
+      lease,
+      log,
+      signal: leadership.signal,
+    });
     const ledger = ledgerOf(charge, branch);
     follower.files = remote.source;
     const hearing = AbortSignal.any([leadership.signal, left.signal]);

@@ -68,7 +68,7 @@ export async function pass(parts: PassParts, aim: Aim, hints: PassHints, stop: A
   const copy = `pr-${number}`;
   try {
     const judged = subject ? await judge(charge, remote.source, subject, stop) : null;
-    const ledger = ledgerOf(charge, await remote.branch(pullRequestLedger(number), copy));
+    const ledger = ledgerOf(charge, await remote.branch(pullRequestLedger(number), { folder: copy }));
     const view = await ledger.read(stop);
     const voice = parts.voiceOf(number);
     if (judged) voice.refuse(judged);
