@@ -9,7 +9,7 @@
  * alone). Every pod is known from a watch that is on from before the first one; `--audit` compares with the API server's log.
  */
 import { parseArgs } from 'node:util';
-import { openTestCluster } from '../support/cluster.ts';
+import { hasSimulatedNode, openTestCluster } from '../support/cluster.ts';
 import { temporaryDirectory } from '../support/git.ts';
 import { type Fault, FAULTS, WARM_FAULTS } from './faults.ts';
 import type { Played, Round } from './round.ts';
@@ -76,6 +76,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 
 const test = await openTestCluster('chaos');
 if (!test) process.exit(1);
+if (rounds.some(({ real }) => !real) && !(await hasSimulatedNode(test))) {
+  console.error('no node is labelled type: kwok, so simulated pods would wait for ever: add one, or say --runs 0');
+  await test.remove();
+  process.exit(2);
+}
 const { path: folder, remove } = await temporaryDirectory();
 console.log(`${wanted} runs in ${rounds.length} rounds; logs of the controllers: ${folder}`);
 const beat = setInterval(() => {

@@ -1,4 +1,4 @@
-// test-timeout: 180s
+// test-timeout: 300s
 /** What docs/how-to/disaster-recovery.md says, played: the controller is lost with its Lease, then the ledger. */
 import path from 'node:path';
 import { suite } from 'uvu';

@@ -1,7 +1,7 @@
 import { openCluster, type Cluster, type ClusterOptions } from '../../src/runner/kubernetes/client.ts';
 import { isCoded } from '../../src/errors.ts';
 import { createObject, deleteObject, listObjects, mergePatch } from '../../src/runner/kubernetes/objects.ts';
-import { namespaces, pods, resource, type ApiObject, type Wire } from '../../src/runner/kubernetes/wire.ts';
+import { namespaces, nodes, pods, resource, type ApiObject, type Wire } from '../../src/runner/kubernetes/wire.ts';
 import type { V1ServiceAccount } from '@kubernetes/client-node';
 
 /** A cluster and a namespace in it that is this test file's own. */
@@ -33,6 +33,11 @@ const uniqueName = (prefix: string): string =>
 /** A connection to the cluster of the tests. */
 export const connect = (options: Partial<ClusterOptions> = {}): Promise<Cluster> =>
   openCluster({ userAgent: 'runledger/test', signal: new AbortController().signal, ...options });
+
+/** Whether a node is there that only says that its pods run and end (kwok). */
+export async function hasSimulatedNode({ cluster, signal }: Pick<TestCluster, 'cluster' | 'signal'>): Promise<boolean> {
+  return (await listObjects(cluster, nodes, { labelSelector: 'type=kwok' }, { signal })).items.length > 0;
+}
 
 /** Lets go of every pod whose finalizers nobody is left to take off, so that the namespace can go. */
 async function freePods(cluster: Cluster, namespace: string, signal: AbortSignal): Promise<void> {
