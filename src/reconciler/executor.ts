@@ -62,13 +62,13 @@ const STARTS_AT_ONCE = 16;
 /** What whoever goes on reports at its end, of outcomes and of failures: it may go on for months. */
 const MOST_REPORTED = 1_000;
 
-/** `signal`: of all that is written beside the passes. */
+/** `writing`: the signal of all that is written beside the passes. */
 export function createExecutor(
   parts: ReconcilerParts,
   wake: Wake,
   touch: (job: string) => void,
   { goOn = false }: SettleOptions,
-  signal: AbortSignal,
+  writing: AbortSignal,
 ): Executor {
   const most = goOn ? MOST_REPORTED : Number.POSITIVE_INFINITY;
   const failures = createNewest<CodedError>(most);
@@ -87,7 +87,7 @@ export function createExecutor(
     wake.ring();
   };
   const recordings = createRecordings({ parts, fail, changed, most });
-  const notes = createNotes(parts, fail, signal);
+  const notes = createNotes(parts, fail, writing);
   const tries = createTries(say, changed);
 
   /** The runs of these actions as they are going to be; jobs whose runs can't be made rest. */
@@ -204,10 +204,10 @@ export function createExecutor(
         current = await renew();
         ({ live, next } = decide(current));
       }
-      for (const end of superseded(actions, current)) recordings.start(end, current, signal);
+      for (const end of superseded(actions, current)) recordings.start(end, current, writing);
       // Each run is claimed right before what becomes of it: the shorter that is, the less can come in between.
       await eachOf(next.ends, STARTS_AT_ONCE, async (end) => {
-        if (await claims.claim(end.run)) recordings.start(end, current, signal);
+        if (await claims.claim(end.run)) recordings.start(end, current, writing);
       });
       for (const { run, reason, tasks } of next.cancels) await parts.runner.cancel(run.record, reason, tasks);
       let begun = false;
@@ -217,7 +217,7 @@ export function createExecutor(
         if (tries.rests(begin.run.record.job, revision) || !(await claims.claim(begin.run))) return;
         await tries.do(begin.run.record, revision, async () => {
           const end = await start(begin, current, readLedger, signal);
-          if (end) recordings.start(end, current, signal);
+          if (end) recordings.start(end, current, writing);
           begun ||= end === undefined && begin.attempts.length > 0;
         });
       });

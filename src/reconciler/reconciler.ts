@@ -59,6 +59,9 @@ const REST_MOST_MS = 100;
 const IDLE_MS = 60_000;
 /** The shortest pause before something that is due by the clock. */
 const LEAST_MS = 20;
+
+/** For how long outcomes are still written after a stop, where runs outlive this process. */
+const LAST_WRITES_MS = 10_000;
 const UNREADABLE = 'the ledger can not be read any more, and nothing starts on what was read of it before';
 
 export function createReconciler(parts: ReconcilerParts): Reconciler {
@@ -99,7 +102,9 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
   };
 
   const settle = async (options: SettleOptions, stop: AbortSignal, signal: AbortSignal): Promise<SettleReport> => {
-    const executor = createExecutor(parts, wake, (job) => touch(job), options, signal);
+    const lastWrites = new AbortController();
+    const writing = AbortSignal.any([signal, lastWrites.signal]);
+    const executor = createExecutor(parts, wake, (job) => touch(job), options, writing);
     const agenda = createAgenda();
     const statements = createStatements({
       ...parts,
@@ -205,6 +210,8 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
     };
 
     const onStop = (): void => {
+      // A ledger that can't be written keeps nobody from ending: whoever comes next finds what is not recorded in the cluster.
+      if (parts.runner.outlives) setTimeout(() => lastWrites.abort(), LAST_WRITES_MS).unref();
       stopping ??= parts.runner.close('CancelRequested').then(() => wake.ring());
       wake.ring();
     };
@@ -218,7 +225,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
         if (!busy && !options.goOn) break;
         await hurry.wait(Math.min(seen?.live.length ?? 0, REST_MOST_MS), signal);
         signal.throwIfAborted();
-        if (!busy && touched.size === 0) await executor.flush(signal);
+        if (!busy && touched.size === 0) await executor.flush(writing);
         const idle = !busy || (waiting.size === 0 && touched.size === 0);
         const pause = Math.min(idle ? IDLE_MS : LOOK_MS, wakeAt === null ? IDLE_MS : wakeAt - parts.now().getTime());
         await wake.wait(Math.max(LEAST_MS, pause), busy ? signal : AbortSignal.any([signal, stop]));
@@ -230,7 +237,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       left.abort();
       await watching;
     }
-    await executor.flush(signal);
+    await executor.flush(writing);
     await parts.runner.flush?.();
     if (!seen) throw new TypeError('a pass ended without having looked at anything');
     return { plan: firstPlan ?? [], observation: seen, ...executor.report() };

@@ -1,4 +1,4 @@
-import { asCoded, type CodedError, isCoded, messageOf, terminalError } from '../errors.ts';
+import { asCoded, type CodedError, isCoded, messageOf, terminalError, transientError } from '../errors.ts';
 import type { LedgerView } from '../ledger/port.ts';
 import type { RunKey, RunRecord } from '../runner/port.ts';
 import type { Outcome, Result } from '../schemas/index.ts';
@@ -80,10 +80,7 @@ export function createRecordings({ parts, fail, changed, most }: RecordingsOptio
         await releases.add(key);
         parts.emit({ kind: 'refused', key: { job: outcome.job, run: outcome.run } });
       } else left.add(runId(key));
-      fail(
-        asCoded(error, (message) => terminalError('NotRecorded', `${key.job} #${key.run}: ${message}`)),
-        key,
-      );
+      fail(notRecorded(key, error, signal), key);
     } finally {
       underWay.delete(runId(key));
       changed(key.job);
@@ -111,6 +108,15 @@ export function createRecordings({ parts, fail, changed, most }: RecordingsOptio
     outcomes: () => outcomes.all(),
   };
 }
+
+/** What is ended by `signal` says nothing of why it took so long. */
+const notRecorded = ({ job, run }: RunKey, error: unknown, { aborted }: AbortSignal): CodedError =>
+  aborted
+    ? transientError(
+        'NotRecorded',
+        `${job} #${run}: it could not be recorded before the end, and is left for whoever comes next`,
+      )
+    : asCoded(error, (message) => terminalError('NotRecorded', `${job} #${run}: ${message}`));
 
 /** How the job did before: the result of its newest run before this one that was neither skipped nor cancelled. */
 function previousResult({ statuses }: Pick<LedgerView, 'statuses'>, { job, run }: Outcome): Result | null {

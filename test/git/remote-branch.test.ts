@@ -16,7 +16,7 @@ import { git, temporaryDirectory } from '../support/git.ts';
 const test = suite('remote branch');
 const directory = await temporaryDirectory();
 const server = await startGitServer({ root: directory.path });
-const http = await createGitHttp({ env: {}, timeoutMs: 800 });
+const http = await createGitHttp({ env: {}, timeoutMs: 2_500 });
 const signal = new AbortController().signal;
 let counter = 0;
 
