@@ -152,14 +152,15 @@ if (world !== undefined) {
     );
   });
 
-  test('a line of 50 MB, bytes that are no text, and a log without a last line break arrive as they are', async () => {
-    await start('odd', 'head -c 50000000 /dev/zero | tr "\\0" y; printf "\\n\\000\\377\\033[31mred\\r50%%\\rend"');
+  test('a line of 9 MB, bytes that are no text, and a log without a last line break arrive as they are', async () => {
+    // Less than a kubelet rotates, which it may do before anybody reads.
+    await start('odd', 'head -c 9000000 /dev/zero | tr "\\0" y; printf "\\n\\000\\377\\033[31mred\\r50%%\\rend"');
     const { text, missing } = await follow('odd');
     assert.equal(missing, []);
-    assert.is(text.length, 50_000_000 + 1 + Buffer.from('\0x\x1b[31mred\r50%\rend').length);
+    assert.is(text.length, 9_000_000 + 1 + Buffer.from('\0x\x1b[31mred\r50%\rend').length);
     assert.ok(
       text
-        .subarray(50_000_000)
+        .subarray(9_000_000)
         .equals(Buffer.concat([Buffer.from('\n\0'), Buffer.from([0xff]), Buffer.from('\x1b[31mred\r50%\rend')])),
     );
   });
