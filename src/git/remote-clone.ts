@@ -101,39 +101,30 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
   /** The tip whose objects are known to be here, by branch; null: the branch was seen to be deleted. */
   const seen = new Map<string, string | null>();
 
-  const fetch = (generation: Generation, wanted: Wanted, first: boolean) =>
-    fetchInto(generation, {
-      http,
-      url: options.url,
-      shownUrl: url,
-      branch: wanted.branch,
-      tip: wanted.tip,
-      // A first copy has no limit, so it is of the branch alone.
-      also: first ? [] : wanted.also,
-      capabilities: wanted.capabilities,
-      depth: first && wanted.capabilities.has('shallow') ? 1 : undefined,
-      maxBytes: first ? undefined : maxFetchBytes,
-      signal: wanted.signal,
-    });
-
-  const fetchBeside = (generation: Generation, { branch, tip, capabilities, signal }: Wanted) =>
+  /** `first`: all of a branch; `more`: what has come since; `beside`: a commit without its history. */
+  const fetch = (
+    generation: Generation,
+    { branch, tip, also, capabilities, signal }: Wanted,
+    what: 'first' | 'more' | 'beside',
+  ) =>
     fetchInto(generation, {
       http,
       url: options.url,
       shownUrl: url,
       branch,
       tip,
-      also: [],
+      // A first copy has no limit, so it is of the branch alone.
+      also: what === 'first' ? [] : also,
       capabilities,
-      depth: 1,
-      maxBytes: maxFetchBytes,
+      depth: what === 'beside' || (what === 'first' && capabilities.has('shallow')) ? 1 : undefined,
+      maxBytes: what === 'first' ? undefined : maxFetchBytes,
       signal,
     });
 
   const renew = async (wanted: Wanted): Promise<void> => {
     const next = await openGeneration(root, current.number + 1, url);
     try {
-      await fetch(next, wanted, true);
+      await fetch(next, wanted, 'first');
     } catch (error) {
       await next.remove();
       throw error;
@@ -163,7 +154,7 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
       return why;
     }
     try {
-      await fetch(current, wanted, known === null);
+      await fetch(current, wanted, known === null ? 'first' : 'more');
       return known === null ? 'first' : undefined;
     } catch (error) {
       if (!isCoded(error, 'AnswerTooLarge')) throw error;
@@ -199,7 +190,7 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
     const cloned = await bring(wanted, known);
     await current.setRef(`refs/heads/${branch}`, tip);
     // Now that there is a copy to stand on; what was too much a moment ago is left out.
-    if (cloned && cloned !== 'tooMuchNew' && also.length > 0) await fetch(current, wanted, false);
+    if (cloned && cloned !== 'tooMuchNew' && also.length > 0) await fetch(current, wanted, 'more');
     seen.set(branch, tip);
     if (cloned) notice({ kind: 'cloned', branch, reason: cloned });
     // A copy without history cannot tell what became of the tip before.
@@ -248,7 +239,7 @@ export async function openRemoteClone(options: RemoteCloneOptions): Promise<Remo
         // Without a depth, all of its history would come.
         if (!advertised.capabilities.has('shallow'))
           return await oldCommits.reader(commit, advertised, signal, maxFetchBytes);
-        await fetchBeside(current, wanted);
+        await fetch(current, wanted, 'beside');
         return current.database;
       } catch (error) {
         if (isCoded(error, 'AnswerTooLarge')) throw tooLarge(commit, url, maxFetchBytes);

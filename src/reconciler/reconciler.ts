@@ -209,6 +209,14 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       }
     };
 
+    /** What is not written by the end is said where it is not written. */
+    const flush = async (): Promise<void> => {
+      try {
+        await executor.flush(writing);
+      } catch (error) {
+        if (!lastWrites.signal.aborted) throw error;
+      }
+    };
     const onStop = (): void => {
       // A ledger that can't be written keeps nobody from ending: whoever comes next finds what is not recorded in the cluster.
       if (parts.runner.outlives) setTimeout(() => lastWrites.abort(), LAST_WRITES_MS).unref();
@@ -225,7 +233,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
         if (!busy && !options.goOn) break;
         await hurry.wait(Math.min(seen?.live.length ?? 0, REST_MOST_MS), signal);
         signal.throwIfAborted();
-        if (!busy && touched.size === 0) await executor.flush(writing);
+        if (!busy && touched.size === 0) await flush();
         const idle = !busy || (waiting.size === 0 && touched.size === 0);
         const pause = Math.min(idle ? IDLE_MS : LOOK_MS, wakeAt === null ? IDLE_MS : wakeAt - parts.now().getTime());
         await wake.wait(Math.max(LEAST_MS, pause), busy ? signal : AbortSignal.any([signal, stop]));
@@ -237,7 +245,7 @@ export function createReconciler(parts: ReconcilerParts): Reconciler {
       left.abort();
       await watching;
     }
-    await executor.flush(writing);
+    await flush();
     await parts.runner.flush?.();
     if (!seen) throw new TypeError('a pass ended without having looked at anything');
     return { plan: firstPlan ?? [], observation: seen, ...executor.report() };

@@ -1,7 +1,8 @@
 import { isCoded, messageOf } from '../../errors.ts';
 import { createWake } from '../../reconciler/wake.ts';
-import { identityOf, LABELS, MANAGER } from '../../render/labels.ts';
+import { identityOf } from '../../render/labels.ts';
 import { systemClock } from '../../runner/kubernetes/clock.ts';
+import { selectorOfParts } from '../../runner/kubernetes/inventory.ts';
 import { runElected } from '../../runner/kubernetes/lease.ts';
 import { listObjects } from '../../runner/kubernetes/objects.ts';
 import { configMaps } from '../../runner/kubernetes/wire.ts';
@@ -76,13 +77,7 @@ async function lead(source: SourceConfig, follower: Follower, shared: Shared): P
  */
 async function epochOfClaims(source: SourceConfig, { cluster, options, stop }: Shared): Promise<number> {
   const namespace = source.namespace ?? cluster.namespace;
-  const labelSelector = [
-    `${LABELS.managedBy}=${MANAGER}`,
-    `${LABELS.component}=claim`,
-    `${LABELS.installation}=${options.installation}`,
-    // Those of its pull requests, too.
-    `${LABELS.partOf}=${source.name}`,
-  ].join(',');
+  const labelSelector = selectorOfParts(options.installation, source.name, 'claim');
   const { items } = await listObjects(cluster, configMaps, { namespace, labelSelector }, { signal: stop.hard });
   return items.reduce((highest, claim) => Math.max(highest, identityOf(claim)?.epoch ?? 0), 0);
 }

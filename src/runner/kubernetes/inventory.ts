@@ -50,14 +50,17 @@ export interface Inventory {
 }
 
 /** The labels of a source's objects of one kind. */
-export function selectorOf(scope: NameScope, component: Component): string {
-  return [
-    `${LABELS.managedBy}=${MANAGER}`,
-    `${LABELS.component}=${component}`,
-    `${LABELS.installation}=${scope.installation}`,
-    `${LABELS.source}=${scope.source}`,
-  ].join(',');
-}
+export const selectorOf = ({ installation, source }: NameScope, component: Component): string =>
+  `${ofInstallation(installation, component)},${LABELS.source}=${source}`;
+
+/** Selects a kind of objects of a source of the configuration and of its pull requests alike. */
+export const selectorOfParts = (installation: string, source: string, component: Component): string =>
+  `${ofInstallation(installation, component)},${LABELS.partOf}=${source}`;
+
+const ofInstallation = (installation: string, component: Component): string =>
+  [`${LABELS.managedBy}=${MANAGER}`, `${LABELS.component}=${component}`, `${LABELS.installation}=${installation}`].join(
+    ',',
+  );
 
 /**
  * Opens the watches and returns once they are complete. `changed` is told the run of every object that changes. Throws

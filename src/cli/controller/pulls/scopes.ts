@@ -1,5 +1,6 @@
-import { identityOf, LABELS, MANAGER } from '../../../render/labels.ts';
+import { type Component, identityOf, LABELS } from '../../../render/labels.ts';
 import { pullRequestOf } from '../../../render/names.ts';
+import { selectorOfParts } from '../../../runner/kubernetes/inventory.ts';
 import { listObjects } from '../../../runner/kubernetes/objects.ts';
 import { deleteClaims } from '../../../runner/kubernetes/release.ts';
 import { configMaps, pods, type ApiObject, type Resource } from '../../../runner/kubernetes/wire.ts';
@@ -16,18 +17,13 @@ export async function claimsOf(where: Where, signal: AbortSignal): Promise<Reado
   const { source, shared } = where;
   const { cluster, options } = shared;
   const found = new Set<string>();
-  const kinds: readonly (readonly [Resource<ApiObject>, string])[] = [
+  const kinds: readonly (readonly [Resource<ApiObject>, Component])[] = [
     [configMaps, 'claim'],
     [pods, 'attempt'],
   ];
   for (const [kind, component] of kinds) {
-    const labelSelector = [
-      `${LABELS.managedBy}=${MANAGER}`,
-      `${LABELS.component}=${component}`,
-      `${LABELS.installation}=${options.installation}`,
-      `${LABELS.partOf}=${source.name}`,
-      `${LABELS.source}!=${source.name}`,
-    ].join(',');
+    const parts = selectorOfParts(options.installation, source.name, component);
+    const labelSelector = `${parts},${LABELS.source}!=${source.name}`;
     const { items } = await listObjects(cluster, kind, { namespace: namespaceOf(where), labelSelector }, { signal });
     for (const object of items) {
       const scope = identityOf(object)?.source;

@@ -69,7 +69,12 @@ export function createHandovers({ scope, secrets, claimedHere, handed, reached, 
     await reached('afterHandover');
     if (isNews) handed(record, pod);
   };
-  const learn = (uid: string): boolean => !done.has(uid) && Boolean(done.add(uid));
+  /** Returns whether it is news. */
+  const learn = (uid: string): boolean => {
+    const isNews = !done.has(uid);
+    done.add(uid);
+    return isNews;
+  };
 
   const filesFor = async (
     record: RunRecord,
