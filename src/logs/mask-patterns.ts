@@ -60,6 +60,8 @@ interface Step {
   readonly accepts: boolean;
   /** By byte: undefined is not known yet, null leads nowhere. */
   readonly next: (Step | null | undefined)[];
+  /** The step that also begins anew; made when it is first asked for. */
+  orBegin?: Step;
 }
 
 /** The states that are reached without a byte, each once, ascending. */
@@ -106,6 +108,42 @@ export function compileMasks(sources: readonly string[]): MaskPatterns | undefin
   if (first.accepts) throw new Error('matches the empty text');
   const begins = Uint8Array.from({ length: 256 }, (_, byte) => (advance(first, byte) ? 1 : 0));
 
+  /** A search that goes on with this step and may also begin here. */
+  const orBegin = (step: Step | null): Step => {
+    if (!step) return first;
+    step.orBegin ??= stepFor([...new Set([...step.members, ...first.members])].sort((a, b) => a - b))!;
+    return step.orBegin;
+  };
+
+  /**
+   * Where what matches from `at` on ends, and whether more bytes could prolong it. What begins within a match and ends behind it
+   * prolongs it: nothing of either may be left.
+   */
+  const matchAt = (bytes: Buffer, at: number): { readonly end: number; readonly isOpen: boolean } => {
+    const { length } = bytes;
+    let matched = at;
+    let isOpen = false;
+    const run = (from: number, step: Step | null): void => {
+      const most = Math.min(length, at + MAX_MATCH);
+      let end = from;
+      let limit = from + MAX_DOUBT;
+      while ((step || end < matched) && end < most && end < limit) {
+        step = advance(end < matched ? orBegin(step) : step!, bytes[end]!);
+        end += 1;
+        if (step?.accepts) matched = Math.max(matched, end);
+        if (end <= matched) limit = matched + MAX_DOUBT;
+      }
+      isOpen ||= step !== null && end === length && end < limit && end < at + MAX_MATCH;
+    };
+    run(at, first);
+    for (let from = at + 1; from < matched;) {
+      const searched = matched;
+      run(from, null);
+      from = searched;
+    }
+    return { end: matched, isOpen };
+  };
+
   return {
     scan(bytes, found, isAll) {
       const { length } = bytes;
@@ -114,22 +152,11 @@ export function compileMasks(sources: readonly string[]): MaskPatterns | undefin
           at += 1;
           continue;
         }
-        let step: Step | null = first;
-        let end = at;
-        let matched = -1;
-        let limit = at + MAX_DOUBT;
-        while (step && end < length && end < limit) {
-          step = advance(step, bytes[end]!);
-          if (!step) break;
-          end += 1;
-          if (step.accepts) {
-            matched = end;
-            limit = Math.min(at + MAX_MATCH, end + MAX_DOUBT);
-          }
-        }
-        if (!isAll && step && end === length && end < limit) return at;
-        if (matched > at) found(at, matched);
-        at = Math.max(matched, at + 1);
+        const { end, isOpen } = matchAt(bytes, at);
+        if (isOpen && !isAll) return at;
+        if (end > at) found(at, end);
+        // What is cut at its utmost length may hold the beginning of the next.
+        at = end - at > MAX_MATCH - MAX_DOUBT ? end - MAX_DOUBT : Math.max(end, at + 1);
       }
       return length;
     },
