@@ -4,8 +4,11 @@ import type { PreparedChange } from './prepare.ts';
 import { emptyStage, isChanged, stageChange, type Stage } from './stage.ts';
 import type { LedgerFiles, LedgerState } from './view.ts';
 
-/** What waits to be committed: a change, or the README alone. */
-export type Item = { readonly kind: 'change'; readonly change: PreparedChange } | { readonly kind: 'readme' };
+/** What waits to be committed: a change, the README alone, or what others have left. */
+export type Item =
+  | { readonly kind: 'change'; readonly change: PreparedChange }
+  | { readonly kind: 'readme' }
+  | { readonly kind: 'others' };
 export type Batch = readonly Turn<Item, string | null>[];
 
 /** The changes of the batch, if others can take them in: facts about jobs alone; undefined: there is more in it. */
@@ -21,7 +24,7 @@ export function sharedChanges(batch: Batch): readonly PreparedChange[] | undefin
 export async function stageBatch(files: LedgerFiles, base: LedgerState, batch: Batch): Promise<Stage> {
   let stage = emptyStage;
   for (const turn of batch) {
-    if (turn.item.kind === 'readme') continue;
+    if (turn.item.kind !== 'change') continue;
     try {
       stage = await stageChange(files, base, stage, turn.item.change);
     } catch (error) {
@@ -34,7 +37,7 @@ export async function stageBatch(files: LedgerFiles, base: LedgerState, batch: B
 
 /** Whether the commit of this stage holds the item, be it by another call that said the same. */
 export function isIn(base: LedgerState, stage: Stage, item: Item): boolean {
-  if (item.kind === 'readme') return true;
+  if (item.kind !== 'change') return true;
   const { invalid, asked, answered, runnerSets } = item.change;
   if (invalid !== undefined && (invalid.blob?.id ?? null) !== base.invalidBlob) return true;
   if ([...asked, ...answered].some(({ path }) => stage.requests.has(path))) return true;

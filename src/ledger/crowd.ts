@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isCoded, messageOf, transientError } from '../errors.ts';
 import type { Aside, AsideRefs, Branch, NewObject, RefMove } from '../git/port.ts';
 import { decodeLeft, encodeLeft, receiptFor, type LeftChanges } from './left.ts';
-import { CROWDED_FOR_MS, lookAfter, patience } from './pacing.ts';
+import { CROWDED_FOR_MS, isOutOfPatience, lookAfter } from './pacing.ts';
 
 /** What somebody has left beside the branch, and where. */
 export interface Left {
@@ -83,6 +83,8 @@ export function createCrowd(options: CrowdOptions): Crowd {
   let failed: ReadonlySet<string> = new Set();
   let [usable, leads, crowdedUntil] = [true, false, Number.NEGATIVE_INFINITY];
   let [leftAt, lasted] = [0, 0];
+  /** The receipts that were there at the last look, and since when. */
+  const progress = { receipts: '', at: 0 };
 
   const crowded = (): void => {
     crowdedUntil = elapsed() + CROWDED_FOR_MS;
@@ -121,7 +123,10 @@ export function createCrowd(options: CrowdOptions): Crowd {
       own.at = there?.id ?? null;
       if (there?.id === own.left) {
         const before = leftIn(found).filter(({ name }) => name < own.name).length;
-        if (elapsed() - leftAt >= patience(lasted, before)) return { kind: 'ours' };
+        const receipts = [...found.values()].flatMap(({ id, commit }) => (commit === null ? [] : [id])).join(' ');
+        const at = elapsed();
+        if (receipts !== progress.receipts) Object.assign(progress, { receipts, at });
+        if (isOutOfPatience({ left: at - leftAt, progress: at - progress.at }, lasted, before)) return { kind: 'ours' };
         continue;
       }
       const commit = there?.commit ?? null;

@@ -31,18 +31,32 @@ export function stepBack(tookMs: number, lostRaces: number): number {
 /** For how long a writer that has met others leaves its changes for them, and does not try to push first. */
 export const CROWDED_FOR_MS = 30_000;
 const LOOK_LEAST_MS = 50;
-const PATIENCE = 3;
+/** A look costs the server a third of a push: fewer of them let the pusher get on, which is what is waited for. */
+const LOOK_SPREAD = 2;
+const PATIENCE = 5;
 const PATIENCE_MOST = 8;
+const PATIENCE_IN_ALL = 4;
 
 /** The pause before a look at what was left, which took `lastedMs` to leave; `random` is from 0 to below 1. */
 export function lookAfter(lastedMs: number, random: number): number {
-  return Math.min(LONGEST_PAUSE_MS, (1 + random) * Math.max(LOOK_LEAST_MS, lastedMs));
+  return Math.min(LONGEST_PAUSE_MS, (1 + random) * LOOK_SPREAD * Math.max(LOOK_LEAST_MS, lastedMs));
 }
 
 /**
- * How long a writer waits for others to take in what it has left before it pushes itself. `before` are those that were there
- * earlier: they have their turn first, and before them whoever pushes already.
+ * Whether a writer has waited for others long enough, and pushes itself what it has left. `since` are the milliseconds since it
+ * left that, and since somebody's changes were seen to be taken in: as long as that goes on, its turn will come.
+ * `before` are those that were there earlier: they have their turn first, and before them whoever pushes already.
  */
-export function patience(lastedMs: number, before: number): number {
-  return (1 + Math.min(PATIENCE_MOST, before)) * PATIENCE * Math.max(LOOK_LEAST_MS, lastedMs);
+export function isOutOfPatience(
+  since: { readonly left: number; readonly progress: number },
+  lastedMs: number,
+  before: number,
+): boolean {
+  const patience = (1 + Math.min(PATIENCE_MOST, before)) * PATIENCE * Math.max(LOOK_LEAST_MS, lastedMs);
+  return Math.min(since.left, since.progress) >= patience || since.left >= PATIENCE_IN_ALL * patience;
+}
+
+/** When to look for more of what others have left, after a round for them that took `tookMs`: they need about as long to leave it. */
+export function serveAfter(tookMs: number): number {
+  return Math.min(LONGEST_PAUSE_MS, Math.max(LOOK_LEAST_MS, tookMs));
 }

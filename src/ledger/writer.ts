@@ -11,6 +11,7 @@ import { logIds } from './left.ts';
 import type { Ledger } from './port.ts';
 import { prepareChange, type PreparedChange } from './prepare.ts';
 import { createReadmeClock } from './readme-clock.ts';
+import { createServeOthers } from './serve-others.ts';
 import type { Stage } from './stage.ts';
 import { stageLeft } from './stage-left.ts';
 import { cachedTrees } from './tree.ts';
@@ -158,6 +159,7 @@ export function openLedger(options: LedgerOptions): Ledger {
 
   /** Brings the batch onto the head that is known, or else onto the newest one. */
   const direct = async (batch: Batch, tries: number, signal: AbortSignal): Promise<void> => {
+    const began = elapsed();
     // Now and then it looks about: whoever wins every push must not pass by for ever what others have left.
     const isKnown = tries === 1 && undisturbed && (!crowd || elapsed() - lookedAt < LOOK_ABOUT_MS);
     const seen = isKnown && state ? { state, others: undefined } : await refreshAll(signal);
@@ -182,6 +184,7 @@ export function openLedger(options: LedgerOptions): Ledger {
       }
       undisturbed = tries === 1;
       readme.committed(commit.buckets, withReadme);
+      if (built.taken.length > 0) others.took(elapsed() - began);
       log?.({ kind: 'pushed', commit: commit.id, subject: commit.subject, writes: batch.length, tries });
     } else if (withReadme) {
       readme.upToDate();
@@ -200,6 +203,7 @@ export function openLedger(options: LedgerOptions): Ledger {
   };
 
   const attempt = async (waiting: () => Batch, tries: number, signal: AbortSignal): Promise<void> => {
+    if (!(await others.rounds(waiting(), signal))) return;
     const push = (): Promise<void> => direct(waiting(), tries, signal);
     if (!crowd || !sharedChanges(waiting())) return push();
     undisturbed &&= !crowd.isCrowded();
@@ -228,6 +232,13 @@ export function openLedger(options: LedgerOptions): Ledger {
     random,
     elapsed,
     onRetry: ({ waiting, tries, pauseMs, error }) => log?.({ kind: 'retry', writes: waiting, tries, pauseMs, error }),
+  });
+
+  const others = createServeOthers({
+    ask: () => submit({ kind: 'others' }, signal),
+    leads: () => crowd?.leads() ?? false,
+    push: (batch, signal) => direct(batch, 2, signal), // a second try looks first
+    signal,
   });
 
   const readme = createReadmeClock({

@@ -78,12 +78,18 @@ const failure = (work: Promise<unknown>): Promise<string> =>
     (error: unknown) => (isCoded(error) ? error.code : String(error)),
   );
 
+/** A writer that loses its race to `other`, leaves its changes and is killed then. */
+const leaveAndDieOf = async (context: Context, change: LedgerChange, other: () => Promise<unknown>): Promise<void> => {
+  const left = kinds(context, 'left');
+  const dead = await open(context, (branch) => dies(loses(other)(branch)));
+  void dead.write(change, never());
+  await until(() => kinds(context, 'left') > left);
+};
+
 /** A writer that leaves run 1 of job `a` and is killed then. */
 const leaveAndDie = async (context: Context): Promise<void> => {
   const winner = await open(context);
-  const dead = await open(context, (branch) => dies(loses(() => winner.write(run('z', 1), never()))(branch)));
-  void dead.write(run('a', 1), never());
-  await until(() => kinds(context, 'left') === 1);
+  await leaveAndDieOf(context, run('a', 1), () => winner.write(run('z', 1), never()));
   assert.equal((await refs(context)).length, 1);
   assert.equal(await history(context), ['z run 1 succeeded in 3m12s'], 'nothing of it is in the ledger');
 };
@@ -130,6 +136,24 @@ test('what a killed writer has left is taken in by the next push, and told again
   // Its successor has the same run still claimed, and records it.
   assert.is(await (await open(context)).write(run('a', 1), never()), null);
   assert.is((await history(context)).length, commits);
+});
+
+test('who has taken in what others left goes on with that while there is more, and then rests', async (context) => {
+  await leaveAndDie(context);
+  // Its clock is fast: it gives others ten times as long as its round took.
+  const next = await open(context, undefined, { elapsed: () => 10 * performance.now() });
+  await next.write(run('b', 1), never());
+  await leaveAndDieOf(context, run('c', 1), () => next.write(run('d', 1), never()));
+  const pushed = kinds(context, 'pushed');
+  await until(() => kinds(context, 'pushed') > pushed);
+  assert.is((await history(context))[0], 'c run 1 succeeded in 3m12s', 'nobody else has written anything');
+  const { requests } = context.remote.server;
+  const quiet = async (): Promise<void> => {
+    const before = requests.length;
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    if (requests.length > before) await quiet();
+  };
+  await quiet();
 });
 
 test('what a killed writer has left undoes nothing that has been recorded since', async (context) => {

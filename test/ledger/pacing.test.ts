@@ -1,6 +1,13 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { lookAfter, patience, pauseAfterFault, pauseAfterRace, stepBack } from '../../src/ledger/pacing.ts';
+import {
+  isOutOfPatience,
+  lookAfter,
+  pauseAfterFault,
+  pauseAfterRace,
+  serveAfter,
+  stepBack,
+} from '../../src/ledger/pacing.ts';
 
 const test = suite('ledger pacing');
 
@@ -28,11 +35,36 @@ test('after a fault the server is waited for as long as it asks, and longer each
   assert.ok(pauseAfterFault(2, 0, 0) > pauseAfterFault(1, 0, 0));
 });
 
-test('looks wait for as long as leaving took, and the earlier one pushes first', () => {
-  assert.equal([lookAfter(400, 0), lookAfter(400, 0.5)], [400, 600]);
+test('looks wait for twice as long as leaving took, or longer', () => {
+  assert.equal([lookAfter(400, 0), lookAfter(400, 0.5)], [800, 1200]);
   assert.ok(lookAfter(0, 0) > 0);
-  const waits = [0, 1, 2, 8, 50].map((before) => patience(100, before));
-  assert.equal(waits, [300, 600, 900, 2700, 2700]);
+});
+
+test('who is first among those that wait pushes first, and nobody while what was left is being taken in', () => {
+  const firstAt = (before: number, progress: (left: number) => number): number => {
+    let left = 0;
+    while (!isOutOfPatience({ left, progress: progress(left) }, 100, before)) left += 100;
+    return left;
+  };
+  assert.equal(
+    [0, 1, 2, 8, 50].map((before) => firstAt(before, (left) => left)),
+    [500, 1000, 1500, 4500, 4500],
+  );
+  // The last progress was a second after it was left.
+  assert.is(
+    firstAt(0, (left) => Math.max(0, left - 1000)),
+    1500,
+  );
+  // It goes on for ever, and passes this one by.
+  assert.is(
+    firstAt(0, () => 0),
+    2000,
+  );
+});
+
+test('who serves others gives them as long as its round took', () => {
+  assert.equal([serveAfter(700), serveAfter(1e9)], [700, 30_000]);
+  assert.ok(serveAfter(0) > 0);
 });
 
 test.run();
