@@ -3,6 +3,7 @@ import type { Cluster } from './client.ts';
 import type { Clock } from './clock.ts';
 import { createLogCursor, type LogCursor, type TakeText } from './log-cursor.ts';
 import { openPodLog } from './log-stream.ts';
+import { createLostBeginning } from './lost-beginning.ts';
 import type { Ref } from './wire.ts';
 
 export interface FollowLogOptions {
@@ -17,6 +18,8 @@ export interface FollowLogOptions {
    * logs are gone soon after. So whoever waited for that would come too late for those that end after this one.
    */
   readonly isGoing?: () => boolean;
+  /** From when on the program may have printed, in milliseconds since 1970; absent, or undefined: not known. */
+  readonly beganAt?: (() => number | undefined) | undefined;
   /** Resolves when more is known of the container, after so many milliseconds, or when the signal aborts. */
   readonly news: (ms: number) => Promise<void>;
   readonly onText: TakeText;
@@ -45,8 +48,20 @@ const MAX_STATUS_LAG_MS = 16_000;
  * rotated: each new stream goes on behind the last byte that was taken. Ends with the signal at the latest; does not throw.
  */
 export async function followLog(options: FollowLogOptions): Promise<Missing> {
+  const { clock, container, beganAt, onText } = options;
+  const beginning = createLostBeginning();
+  const cursor = createLogCursor((text, at) => {
+    beginning.took(text.length, at);
+    onText(text, at);
+  });
+  const missing = await follow(options, cursor, () => beginning.opened(clock.now()));
+  const began = beganAt?.();
+  if (began === undefined || !beginning.isLikely(began)) return missing;
+  return [`the kubelet has probably rotated away what container "${container}" printed at first`, ...missing];
+}
+
+async function follow(options: FollowLogOptions, cursor: LogCursor, onOpen: () => void): Promise<Missing> {
   const { clock, signal, container } = options;
-  const cursor = createLogCursor(options.onText);
   const missing: string[] = [];
   let trouble = 'it was not waited for any longer';
   let failures = 0;
@@ -55,7 +70,7 @@ export async function followLog(options: FollowLogOptions): Promise<Missing> {
     const before = cursor.taken();
     const wasOver = options.hasEnded();
     try {
-      const end = await readStream(options, cursor);
+      const end = await readStream(options, cursor, onOpen);
       // It had come to its end before: its file was put aside meanwhile, and nothing newer is there.
       if (end === 'absent' && wasRead) return missing;
       if (end !== 'more') {
@@ -89,11 +104,16 @@ const MAX_GAPS = 5;
 class KubeletNotice extends Error {}
 
 /** Reads one stream to its end; `absent`: the last line is not in it, and nothing newer either. Throws what broke it. */
-async function readStream(options: FollowLogOptions, cursor: LogCursor): Promise<'more' | 'gap' | 'absent'> {
+async function readStream(
+  options: FollowLogOptions,
+  cursor: LogCursor,
+  onOpen: () => void,
+): Promise<'more' | 'gap' | 'absent'> {
   const { cluster, pod, container, once, signal } = options;
   const sinceTime = cursor.since();
   const asked = { container, follow: once !== true, timestamps: true, attempts: 1, signal };
   const stream = await openPodLog(cluster, pod, { ...asked, ...(sinceTime === undefined ? {} : { sinceTime }) });
+  onOpen();
   cursor.begin();
   try {
     for await (const chunk of stream) {

@@ -8,6 +8,7 @@ import type { AttemptOutput, OutputLine, RunRecord } from '../port.ts';
 import { createWholeLog, type LogKeeper, type WholeLog } from '../whole-log.ts';
 import { createEarlyText, type EarlyText } from './early-text.ts';
 import { followLog, type Missing } from './follow-log.ts';
+import { RUNNER_CONTAINER } from '../../render/runner-pod.ts';
 import { createNews } from './news.ts';
 import type { Scope } from './scope.ts';
 import type { Pod } from './wire.ts';
@@ -135,6 +136,7 @@ export function createPodOutput(options: PodOutputOptions): PodOutput {
       clock: scope.clock,
       hasEnded: () => isOver || statusOf(container)?.state?.terminated !== undefined,
       isGoing,
+      beganAt: () => beganAt(container),
       news: (ms) => news.next(ms, signal),
       onText: text.take,
       once,
@@ -146,6 +148,17 @@ export function createPodOutput(options: PodOutputOptions): PodOutput {
     const listener = { text, whole: read };
     listening.set(container, listener);
     return listener;
+  };
+  /** A step waits in its container for the one before it; a warm runner's container is older than its attempt. */
+  const beganAt = (container: string): number | undefined => {
+    if (container === RUNNER_CONTAINER) return undefined;
+    const { running, terminated } = statusOf(container)?.state ?? {};
+    const started = Date.parse((running ?? terminated)?.startedAt ?? '');
+    const before = steps[steps.findIndex((step) => step.container === container) - 1];
+    const ended = before && Date.parse(statusOf(before.container)?.state?.terminated?.finishedAt ?? '');
+    return Number.isNaN(started)
+      ? undefined
+      : Math.max(started, ended === undefined || Number.isNaN(ended) ? 0 : ended);
   };
   const isGoing = (): boolean => latest?.metadata?.deletionTimestamp !== undefined;
   const hasBegun = (container: string): boolean => {

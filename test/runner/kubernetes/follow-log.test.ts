@@ -43,10 +43,13 @@ if (world !== undefined) {
   ) => {
     const news = createNews();
     let hasEnded = false;
+    let beganAt: number | undefined;
     const looking = (async () => {
       while (!hasEnded && !ending.signal.aborted) {
         const found = await getObject(cluster, pods, { name, namespace }, { signal }).catch(() => null);
-        hasEnded = found === null || found.status?.containerStatuses?.[0]?.state?.terminated !== undefined;
+        const { running, terminated } = found?.status?.containerStatuses?.[0]?.state ?? {};
+        hasEnded = found === null || terminated !== undefined;
+        beganAt = Date.parse((running ?? terminated)?.startedAt ?? '');
         news.ring();
         await new Promise((resolve) => setTimeout(resolve, 200));
       }
@@ -58,6 +61,7 @@ if (world !== undefined) {
       container: 'main',
       clock: systemClock,
       hasEnded: () => hasEnded,
+      beganAt: () => beganAt,
       news: (ms) => news.next(ms, ending.signal),
       onText(text) {
         parts.push(Buffer.from(text));
@@ -185,6 +189,11 @@ if (world !== undefined) {
       assert.ok(missing.length > 0);
       for (const why of missing)
         assert.match(why, /^the kubelet had rotated away what container "main" printed after \d{4}-/);
+      // Whoever reads it only now finds the newest file alone.
+      const late = await follow('rotated');
+      assert.not.match(late.text.toString(), /first/);
+      assert.match(late.text.subarray(-100).toString(), /\nlast\n$/);
+      assert.equal(late.missing, ['the kubelet has probably rotated away what container "main" printed at first']);
     } finally {
       await through.close();
       await proxy.close();
