@@ -4,11 +4,12 @@ import { createIdleWatch } from '../../logs/idle.ts';
 import type { MaskPatterns } from '../../logs/mask-patterns.ts';
 import { createRecorder, type Recorder } from '../../logs/recorder.ts';
 import { createRedactor, type SecretValue } from '../../logs/redact.ts';
+import { RUNNER_CONTAINER } from '../../render/runner-pod.ts';
+import { planRecord } from '../../render/steps.ts';
 import type { AttemptOutput, OutputLine, RunRecord } from '../port.ts';
 import { createWholeLog, type LogKeeper, type WholeLog } from '../whole-log.ts';
 import { createEarlyText, type EarlyText } from './early-text.ts';
 import { followLog, type Missing } from './follow-log.ts';
-import { RUNNER_CONTAINER } from '../../render/runner-pod.ts';
 import { createNews } from './news.ts';
 import type { Scope } from './scope.ts';
 import type { Pod } from './wire.ts';
@@ -149,16 +150,16 @@ export function createPodOutput(options: PodOutputOptions): PodOutput {
     listening.set(container, listener);
     return listener;
   };
-  /** A step waits in its container for the one before it; a warm runner's container is older than its attempt. */
+  /** A step waits in its container for the one before it, the first for services; a warm runner's container is older than its attempt. */
   const beganAt = (container: string): number | undefined => {
-    if (container === RUNNER_CONTAINER) return undefined;
+    const plan = planRecord(record); // all steps of the pod, whichever are read
+    const before = plan.steps[plan.steps.findIndex((step) => step.container === container) - 1];
+    if (container === RUNNER_CONTAINER || (!before && plan.services.length > 0)) return undefined;
     const { running, terminated } = statusOf(container)?.state ?? {};
     const started = Date.parse((running ?? terminated)?.startedAt ?? '');
-    const before = steps[steps.findIndex((step) => step.container === container) - 1];
-    const ended = before && Date.parse(statusOf(before.container)?.state?.terminated?.finishedAt ?? '');
-    return Number.isNaN(started)
-      ? undefined
-      : Math.max(started, ended === undefined || Number.isNaN(ended) ? 0 : ended);
+    const ended = Date.parse((before && statusOf(before.container)?.state?.terminated?.finishedAt) ?? '');
+    if (Number.isNaN(started)) return undefined;
+    return Number.isNaN(ended) ? started : Math.max(started, ended);
   };
   const isGoing = (): boolean => latest?.metadata?.deletionTimestamp !== undefined;
   const hasBegun = (container: string): boolean => {
