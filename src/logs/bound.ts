@@ -40,7 +40,9 @@ export function countLines(bytes: Buffer): number {
 function cutAt(lines: Buffer, from: number, most: number): number {
   if (lines.length - from <= most) return lines.length;
   const end = lines.lastIndexOf(NEWLINE, from + most - 1) + 1;
-  return end > from ? end : lines.indexOf(NEWLINE, from) + 1;
+  if (end > from) return end;
+  const next = lines.indexOf(NEWLINE, from + most);
+  return next < 0 ? lines.length : next + 1;
 }
 
 /** Holds at most `maxBytes`, and little more in memory: the first half stays, of the rest the newest lines. */
