@@ -9,8 +9,11 @@ import type { RunObjects } from './inventory.ts';
 import type { Scope } from './scope.ts';
 import type { Pod } from './wire.ts';
 
-/** An attempt without a pod is a start that was cut off; if it was begun longer ago, the pod was there and somebody removed it. */
-const CUT_OFF_MS = 120_000;
+/**
+ * An attempt without a pod is a start that was cut off; if it was begun longer ago, the pod may have been there, and somebody
+ * removed it. Longer than it takes to start a controller elsewhere when its node is lost (five minutes by default).
+ */
+const CUT_OFF_MS = 600_000;
 
 /** The attempt of a pod that has ended. */
 export function attemptState(
@@ -63,8 +66,11 @@ export function vanishedAttempts(run: RunObjects, settled: ReadonlySet<string>, 
     if (settled.has(name)) return [];
     const attempt = attemptOf(name);
     const pod = podName(scope, { ...run.key, task: attempt.task, attempt: attempt.number });
-    if (run.pods.has(pod) || (!run.vanished.has(pod) && now - Date.parse(at) <= CUT_OFF_MS)) return [];
-    const message = 'the pod is gone, and how it ended was not seen: its finalizer was removed by somebody';
+    const wasSeen = run.vanished.has(pod);
+    if (run.pods.has(pod) || (!wasSeen && now - Date.parse(at) <= CUT_OFF_MS)) return [];
+    const message = wasSeen
+      ? 'the pod is gone, and how it ended was not seen: its finalizer was removed by somebody'
+      : `begun at ${at}, and there is no pod: it was removed by somebody, or never made; nobody knows, so it is not started again`;
     const ending: AttemptEnding = { kind: 'infrastructure', reason: 'PodDeleted', message, step: null };
     return [unseen(attempt, ending, new Date(now).toISOString())];
   });

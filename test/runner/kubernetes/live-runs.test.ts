@@ -63,6 +63,20 @@ test('a run is the same object for as long as nothing changes', () => {
   assert.is(live(), live());
 });
 
+test('an attempt without a pod was cut off, unless it was begun too long ago or its pod was seen', () => {
+  const endingOf = (minutesAgo: number, wasSeen = false): string | undefined => {
+    const { run, live } = world();
+    run.pods.clear();
+    run.payload = payloadOf({ 'default.1': new Date(NOW - minutesAgo * 60_000).toISOString() });
+    if (wasSeen) run.vanished.set(podOf(1).metadata?.name ?? '', podOf(1));
+    const ending = live().attempts[0]?.ending;
+    return ending?.kind === 'infrastructure' ? `${ending.reason}: ${ending.message}` : undefined;
+  };
+  assert.is(endingOf(9), undefined);
+  assert.match(endingOf(11) ?? '', /^PodDeleted: begun at .*, and there is no pod: .* nobody knows/);
+  assert.match(endingOf(0, true) ?? '', /^PodDeleted: the pod is gone, .* finalizer was removed by somebody$/);
+});
+
 const CHANGES: readonly (readonly [string, (w: ReturnType<typeof world>) => void, (live: LiveRun) => void])[] = [
   [
     'its attempt starts',
